@@ -1,0 +1,12 @@
+//! Puts sops-encrypted secrets in place on a NixOS server, at boot and on `nixos-rebuild switch`.
+//!
+//! The layers, from the bottom: words ([`secret`], [`diagnostic`]); the core, which turns values into values and
+//! does no I/O ([`sops`], [`manifest`], [`plan`], [`decrypted`]); the edge, which alone touches the machine
+//! ([`keys`], [`system`], [`cli`]); and [`run`], the acts in the order in which they happen. Imports only go
+//! down. `docs/architecture.md` says why.
+
+pub mod keys;
+pub mod plan;
+pub mod secret;
+pub mod sops;
+pub mod system;

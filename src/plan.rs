@@ -1,0 +1,3 @@
+//! The manifest made usable.
+pub mod access;
+pub mod name;
