@@ -5,8 +5,11 @@
 //! ([`keys`], [`system`], [`cli`]); and [`run`], the acts in the order in which they happen. Imports only go
 //! down. `docs/architecture.md` says why.
 
+pub mod diagnostic;
 pub mod keys;
+pub mod manifest;
 pub mod plan;
 pub mod secret;
 pub mod sops;
 pub mod system;
+pub mod template;

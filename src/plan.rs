@@ -1,3 +1,581 @@
-//! The manifest made usable.
+//! The manifest made usable: nothing in a [`Plan`] is left to interpret, and nothing in it can leave the store.
+//!
+//! Every problem of the manifest is collected before giving up, each with the secret or template that it is about.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use access::{Access, Account, Mode};
+use name::Name;
+
+use crate::diagnostic::{Diagnostic, Report};
+use crate::manifest::{self, Logging, Manifest};
+use crate::sops::format::Format;
+use crate::sops::key_path::KeyPath;
+
 pub mod access;
 pub mod name;
+
+/// The directory of a generation that holds rendered templates.
+pub const RENDERED: &str = "rendered";
+
+/// What is to be done, complete and consistent.
+#[derive(Debug)]
+pub struct Plan {
+    pub secrets: Vec<Secret>,
+    pub templates: Vec<Template>,
+    /// Every sops file, once, in the order of first use.
+    pub files: Vec<SopsFile>,
+    pub store: StorePlan,
+    pub keys: KeyPlan,
+    pub user_mode: bool,
+    pub logging: Logging,
+    /// Things that work but are probably not meant.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct SopsFile {
+    pub path: PathBuf,
+    pub format: Format,
+    /// Indexes into [`Plan::secrets`].
+    pub secrets: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub struct Secret {
+    pub target: Target,
+    /// Index into [`Plan::files`].
+    pub file: usize,
+    pub selection: Selection,
+    /// What stands for it in templates; `None` when there are none.
+    pub placeholder: Option<String>,
+}
+
+/// Which part of a sops file is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// The file as `sops decrypt` prints it.
+    Whole,
+    Value(KeyPath),
+}
+
+#[derive(Debug)]
+pub struct Template {
+    /// Its name starts with [`RENDERED`].
+    pub target: Target,
+    pub source: TemplateSource,
+}
+
+#[derive(Debug)]
+pub enum TemplateSource {
+    Content(String),
+    File(PathBuf),
+}
+
+/// One file to be installed.
+#[derive(Debug)]
+pub struct Target {
+    /// Where it lies below the generation.
+    pub name: Name,
+    /// For messages: `secret 'a'`, `template 'b'`.
+    pub title: String,
+    pub access: Access,
+    /// Where it is to be found instead, by a link; `None` for its place below the symlink path.
+    pub link: Option<PathBuf>,
+    pub restart_units: Vec<String>,
+    pub reload_units: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct StorePlan {
+    pub mount_point: PathBuf,
+    pub symlink_path: PathBuf,
+    /// Generations to keep beside the live one; 0 keeps all.
+    pub keep_generations: u64,
+    pub use_tmpfs: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct KeyPlan {
+    pub age_ssh_key_paths: Vec<PathBuf>,
+    /// RSA host keys.
+    pub ssh_key_paths: Vec<PathBuf>,
+    pub age_key_file: Option<PathBuf>,
+    pub gnupg_home: Option<PathBuf>,
+}
+
+impl Plan {
+    /// Makes a plan. `runtime_dir` is what `%r` stands for in user mode (`$XDG_RUNTIME_DIR`).
+    ///
+    /// # Errors
+    /// With every problem of the manifest.
+    pub fn new(manifest: Manifest, runtime_dir: Option<&str>) -> Result<Self, Report> {
+        let Manifest { secrets, templates, placeholders, settings } = manifest;
+        let mut planner = Planner {
+            report: Report::default(),
+            warnings: Vec::new(),
+            runtime_dir: settings.user_mode.then_some(runtime_dir),
+            symlink_path: PathBuf::new(),
+            paths: HashMap::new(),
+        };
+        let store = planner.store(&settings);
+        planner.symlink_path.clone_from(&store.symlink_path);
+        let keys = planner.keys(&settings);
+        let placeholders = planner.placeholders(placeholders, !templates.is_empty());
+        let mut plan = Self {
+            secrets: Vec::with_capacity(secrets.len()),
+            templates: Vec::with_capacity(templates.len()),
+            files: Vec::new(),
+            store,
+            keys,
+            user_mode: settings.user_mode,
+            logging: settings.logging,
+            warnings: Vec::new(),
+        };
+        let mut files = HashMap::new();
+        for secret in secrets {
+            planner.secret(&mut plan, &mut files, placeholders.as_ref(), secret);
+        }
+        for template in templates {
+            planner.template(&mut plan, template);
+        }
+        planner.name_conflicts(&plan);
+        plan.warnings = planner.warnings;
+        planner.report.or(plan)
+    }
+
+    /// All files that are to be installed.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        let secrets = self.secrets.iter().map(|secret| &secret.target);
+        secrets.chain(self.templates.iter().map(|template| &template.target))
+    }
+}
+
+/// Collects problems while the parts of the plan are made.
+struct Planner<'r> {
+    report: Report,
+    warnings: Vec<String>,
+    /// `Some` in user mode.
+    runtime_dir: Option<Option<&'r str>>,
+    symlink_path: PathBuf,
+    /// Who is installed where, to find two at one place.
+    paths: HashMap<PathBuf, String>,
+}
+
+impl Planner<'_> {
+    fn problem(&mut self, problem: impl Into<String>) {
+        self.report.push(Diagnostic::new(problem));
+    }
+
+    fn store(&mut self, settings: &manifest::Settings) -> StorePlan {
+        let mount_point = self.setting_path("secretsMountPoint", &settings.secrets_mount_point);
+        let symlink_path = self.setting_path("symlinkPath", &settings.symlink_path);
+        if !mount_point.as_os_str().is_empty() && symlink_path.starts_with(&mount_point) {
+            self.problem(format!(
+                "'symlinkPath' ('{}') lies inside of 'secretsMountPoint' ('{}')",
+                symlink_path.display(),
+                mount_point.display()
+            ));
+        }
+        let keep_generations = u64::try_from(settings.keep_generations).unwrap_or_else(|_| {
+            self.problem("'keepGenerations' is negative");
+            0
+        });
+        StorePlan { mount_point, symlink_path, keep_generations, use_tmpfs: settings.use_tmpfs }
+    }
+
+    fn setting_path(&mut self, field: &str, text: &str) -> PathBuf {
+        if text.is_empty() {
+            self.problem(format!("'{field}' is missing from the manifest"));
+            return PathBuf::new();
+        }
+        let path = self.expand(field, text);
+        self.check_path(field, &path);
+        path
+    }
+
+    fn check_path(&mut self, what: &str, path: &Path) {
+        let text = path.as_os_str().as_encoded_bytes();
+        if !path.is_absolute() {
+            self.problem(format!("{what}: the path '{}' is not absolute", path.display()));
+        } else if path.components().any(|part| part == Component::ParentDir) {
+            self.problem(format!("{what}: the path '{}' has '..' in it", path.display()));
+        } else if text.contains(&0) {
+            self.problem(format!("{what}: the path has a NUL byte in it"));
+        } else if path == Path::new("/") {
+            self.problem(format!("{what}: the path is '/'"));
+        }
+    }
+
+    /// `%r` and `%%`, in user mode only.
+    fn expand(&mut self, what: &str, text: &str) -> PathBuf {
+        let Some(runtime_dir) = self.runtime_dir else { return PathBuf::from(text) };
+        let mut expanded = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('%') {
+            expanded.push_str(before);
+            rest = if let Some(after) = after.strip_prefix('r') {
+                match runtime_dir {
+                    Some(dir) => expanded.push_str(dir),
+                    None => self.report.push(
+                        Diagnostic::new(format!(
+                            "{what}: '%r' cannot be resolved: $XDG_RUNTIME_DIR is not set"
+                        ))
+                        .help("run it in a login session, or set XDG_RUNTIME_DIR to a directory of your own"),
+                    ),
+                }
+                after
+            } else if let Some(after) = after.strip_prefix('%') {
+                expanded.push('%');
+                after
+            } else {
+                expanded.push('%');
+                after
+            };
+        }
+        expanded.push_str(rest);
+        PathBuf::from(expanded)
+    }
+
+    fn keys(&mut self, settings: &manifest::Settings) -> KeyPlan {
+        let path = |text: &String| (!text.is_empty()).then(|| PathBuf::from(text));
+        let keys = KeyPlan {
+            age_ssh_key_paths: settings.age_ssh_key_paths.iter().filter_map(path).collect(),
+            ssh_key_paths: settings.ssh_key_paths.iter().filter_map(path).collect(),
+            age_key_file: path(&settings.age_key_file),
+            gnupg_home: path(&settings.gnupg_home),
+        };
+        if keys.gnupg_home.is_some() {
+            for (used, field) in
+                [(!keys.ssh_key_paths.is_empty(), "sshKeyPaths"), (keys.age_key_file.is_some(), "ageKeyFile")]
+            {
+                if used {
+                    self.problem(format!("'gnupgHome' and '{field}' cannot be used together"));
+                }
+            }
+        }
+        keys
+    }
+
+    /// Placeholder text by name of secret; `None` when there is no template that could use it.
+    fn placeholders(&mut self, pairs: Vec<(String, String)>, needed: bool) -> Option<HashMap<String, String>> {
+        if !needed {
+            return None;
+        }
+        let mut by_name = HashMap::new();
+        let mut by_text: HashMap<String, String> = HashMap::new();
+        for (name, text) in pairs {
+            if text.is_empty() {
+                self.problem(format!("the placeholder of secret '{name}' is empty"));
+                continue;
+            }
+            if let Some(other) = by_text.insert(text.clone(), name.clone()) {
+                self.problem(format!("the secrets '{other}' and '{name}' have the same placeholder"));
+            }
+            by_name.insert(name, text);
+        }
+        Some(by_name)
+    }
+
+    fn secret(
+        &mut self,
+        plan: &mut Plan,
+        files: &mut HashMap<String, usize>,
+        placeholders: Option<&HashMap<String, String>>,
+        secret: manifest::Secret,
+    ) {
+        let title = format!("secret '{}'", secret.name);
+        let target = self.target(&title, &secret.name, None, secret.place);
+        let format = match secret.format.as_str() {
+            "" | "yaml" => Some(Format::Yaml),
+            "json" => Some(Format::Json),
+            "binary" => Some(Format::Binary),
+            "dotenv" => Some(Format::Dotenv),
+            "ini" => Some(Format::Ini),
+            other => {
+                self.report.push(
+                    Diagnostic::new(format!("{title}: unknown format '{other}'"))
+                        .help("use yaml, json, binary, dotenv or ini"),
+                );
+                None
+            }
+        };
+        if secret.sops_file.is_empty() {
+            self.problem(format!("{title}: 'sopsFile' is missing"));
+        }
+        let placeholder = placeholders.and_then(|by_name| by_name.get(&secret.name)).cloned();
+        if placeholder.is_none() && placeholders.is_some() {
+            self.problem(format!("{title}: it has no placeholder, although there are templates"));
+        }
+        let (Some(target), Some(format)) = (target, format) else { return };
+        // The values of these three are one text each; the original ignores the key.
+        let whole = secret.key.is_empty() || matches!(format, Format::Binary | Format::Dotenv | Format::Ini);
+        let selection = if whole { Selection::Whole } else { Selection::Value(KeyPath::new(&secret.key)) };
+        let file = *files.entry(secret.sops_file.clone()).or_insert(plan.files.len());
+        let index = plan.secrets.len();
+        match plan.files.get_mut(file) {
+            None => plan.files.push(SopsFile { path: secret.sops_file.into(), format, secrets: vec![index] }),
+            Some(known) => {
+                if known.format != format {
+                    let first = known.secrets.first().and_then(|first| plan.secrets.get(*first));
+                    let first = first.map(|secret| secret.target.title.clone()).unwrap_or_default();
+                    let (path, was) = (known.path.display().to_string(), known.format.name());
+                    self.problem(format!(
+                        "{title}: the file '{path}' has format '{}' here and '{was}' in {first}",
+                        format.name()
+                    ));
+                }
+                known.secrets.push(index);
+            }
+        }
+        plan.secrets.push(Secret { target, file, selection, placeholder });
+    }
+
+    fn template(&mut self, plan: &mut Plan, template: manifest::Template) {
+        let title = format!("template '{}'", template.name);
+        let source = match (template.content, template.file) {
+            (content, file) if content.is_empty() && !file.is_empty() => TemplateSource::File(file.into()),
+            (content, _) => TemplateSource::Content(content),
+        };
+        if let Some(target) = self.target(&title, &template.name, Some(RENDERED), template.place) {
+            plan.templates.push(Template { target, source });
+        }
+    }
+
+    fn target(
+        &mut self,
+        title: &str,
+        name: &str,
+        directory: Option<&str>,
+        place: manifest::Placement,
+    ) -> Option<Target> {
+        let parsed = Name::new(name).and_then(|plain| match directory {
+            Some(directory) => Name::new(&format!("{directory}/{}", plain.as_str())),
+            None => Ok(plain),
+        });
+        let name = match parsed {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.problem(format!("{title}: the name cannot be used: {error}"));
+                None
+            }
+        };
+        let mode = self.mode(title, &place.mode);
+        let owner = self.account(title, "uid", place.owner, place.uid);
+        let group = self.account(title, "gid", place.group, place.gid);
+        let (name, mode, owner, group) = (name?, mode?, owner?, group?);
+        let default_path = self.symlink_path.join(name.as_str());
+        let path = if place.path.is_empty() { default_path.clone() } else { self.expand(title, &place.path) };
+        self.check_path(title, &path);
+        if let Some(other) = self.paths.insert(path.clone(), title.to_owned()) {
+            // Two of one name have one path, too; the name is what to say then.
+            if other != title {
+                self.problem(format!("{title} and {other} both have the path '{}'", path.display()));
+            }
+        }
+        Some(Target {
+            link: (path != default_path).then_some(path),
+            name,
+            title: title.to_owned(),
+            access: Access { mode, owner, group },
+            restart_units: place.restart_units,
+            reload_units: place.reload_units,
+        })
+    }
+
+    fn mode(&mut self, title: &str, text: &str) -> Option<Mode> {
+        let octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let bits = if octal { u16::from_str_radix(text, 8).ok() } else { None };
+        let Some(bits) = bits else {
+            self.report.push(
+                Diagnostic::new(format!("{title}: the mode '{text}' is not an octal number"))
+                    .help("write it like \"0400\""),
+            );
+            return None;
+        };
+        if bits > 0o777 {
+            self.warnings.push(format!(
+                "{title}: the mode '{text}' has bits above 0777, which are ignored: a secret cannot be setuid, setgid or sticky"
+            ));
+        }
+        Some(Mode(u32::from(bits & 0o777)))
+    }
+
+    fn account(&mut self, title: &str, field: &str, name: Option<String>, id: i64) -> Option<Account> {
+        if let Some(name) = name {
+            return Some(Account::Named(name));
+        }
+        // The highest id means "leave it as it is" to the kernel.
+        match u32::try_from(id) {
+            Ok(id) if id != u32::MAX => Some(Account::Id(id)),
+            _ => {
+                self.problem(format!("{title}: the {field} {id} is out of range"));
+                None
+            }
+        }
+    }
+
+    /// Two files of one name, or one that is a directory of another.
+    fn name_conflicts(&mut self, plan: &Plan) {
+        let mut by_name: HashMap<&str, &Target> = HashMap::new();
+        for target in plan.targets() {
+            if let Some(other) = by_name.insert(target.name.as_str(), target) {
+                let (title, other) = (&target.title, &other.title);
+                self.problem(if title == other {
+                    format!("there are two of {title}")
+                } else {
+                    format!("{title} and {other} both lie at '{}'", target.name.as_str())
+                });
+            }
+        }
+        for target in plan.targets() {
+            if let Some(directory) = target.name.parents().find_map(|parent| by_name.get(parent)) {
+                self.problem(format!(
+                    "{} cannot lie in '{}', which is the file of {}",
+                    target.title,
+                    directory.name.as_str(),
+                    directory.title
+                ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(json: &str) -> Vec<String> {
+        let json =
+            json.replace("BASE", r#""secretsMountPoint": "/run/secrets.d", "symlinkPath": "/run/secrets""#);
+        let manifest = Manifest::parse(json.as_bytes()).unwrap();
+        match Plan::new(manifest, None) {
+            Ok(_) => Vec::new(),
+            Err(report) => report.0.into_iter().map(|diagnostic| diagnostic.problem).collect(),
+        }
+    }
+
+    fn secret(fields: &str) -> String {
+        format!(r#"{{"name": "a", "mode": "0400", "sopsFile": "/f", "key": "k", {fields} "x": 0}}"#)
+    }
+
+    #[test]
+    fn all_problems_are_found_in_one_pass() {
+        let found = problems(
+            r#"{"secrets": [
+                {"name": "../up", "mode": "0400", "sopsFile": "/f"},
+                {"name": "/abs", "mode": "u=r", "sopsFile": "/f"},
+                {"name": "", "mode": "0400", "sopsFile": "/f"},
+                {"name": "a//b", "mode": "0400", "sopsFile": "/f"},
+                {"name": "n\u0000", "mode": "0400", "sopsFile": "/f"},
+                {"name": "fmt", "mode": "0400", "sopsFile": "/f", "format": "toml"},
+                {"name": "mode", "mode": "0888", "sopsFile": "/f"},
+                {"name": "uid", "mode": "0400", "sopsFile": "/f", "uid": -1},
+                {"name": "file", "mode": "0400"},
+                {"name": "dir", "mode": "0400", "sopsFile": "/f"},
+                {"name": "dir/x", "mode": "0400", "sopsFile": "/f"},
+                {"name": "twice", "mode": "0400", "sopsFile": "/f"},
+                {"name": "twice", "mode": "0400", "sopsFile": "/f"},
+                {"name": "p1", "mode": "0400", "sopsFile": "/f", "path": "/etc/p"},
+                {"name": "p2", "mode": "0400", "sopsFile": "/f", "path": "/etc/p"},
+                {"name": "rel", "mode": "0400", "sopsFile": "/f", "path": "etc/p"},
+                {"name": "dots", "mode": "0400", "sopsFile": "/f", "path": "/etc/../p"},
+                {"name": "other", "mode": "0400", "sopsFile": "/f", "format": "json"}
+            ], "keepGenerations": -1, "gnupgHome": "/g", "ageKeyFile": "/k", BASE}"#,
+        );
+        assert_eq!(
+            found,
+            [
+                "'keepGenerations' is negative",
+                "'gnupgHome' and 'ageKeyFile' cannot be used together",
+                "secret '../up': the name cannot be used: it has '..' in it, which would leave the secrets directory",
+                "secret '/abs': the name cannot be used: it is absolute",
+                "secret '/abs': the mode 'u=r' is not an octal number",
+                "secret '': the name cannot be used: it is empty",
+                "secret 'a//b': the name cannot be used: it has an empty component, or '.', in it",
+                "secret 'n\0': the name cannot be used: it has a NUL byte in it",
+                "secret 'fmt': unknown format 'toml'",
+                "secret 'mode': the mode '0888' is not an octal number",
+                "secret 'uid': the uid -1 is out of range",
+                "secret 'file': 'sopsFile' is missing",
+                "secret 'p2' and secret 'p1' both have the path '/etc/p'",
+                "secret 'rel': the path 'etc/p' is not absolute",
+                "secret 'dots': the path '/etc/../p' has '..' in it",
+                "secret 'other': the file '/f' has format 'json' here and 'yaml' in secret 'dir'",
+                "there are two of secret 'twice'",
+                "secret 'dir/x' cannot lie in 'dir', which is the file of secret 'dir'",
+            ]
+        );
+    }
+
+    #[test]
+    fn placeholders_must_be_there_not_empty_and_not_twice_when_there_are_templates() {
+        let manifest = |placeholders: &str, templates: &str| {
+            let secret = secret("");
+            problems(&format!(
+                r#"{{"secrets": [{secret}], "placeholderBySecretName": {{{placeholders}}}, "templates": [{templates}], BASE}}"#
+            ))
+        };
+        let template = r#"{"name": "t", "mode": "0400", "content": ""}"#;
+        assert_eq!(manifest("", ""), [""; 0]);
+        assert_eq!(manifest(r#""a": "x", "b": "y""#, template), [""; 0]);
+        assert_eq!(
+            manifest(r#""b": "y""#, template),
+            ["secret 'a': it has no placeholder, although there are templates"]
+        );
+        assert_eq!(
+            manifest(r#""a": "x", "b": "x""#, template),
+            ["the secrets 'a' and 'b' have the same placeholder"]
+        );
+        assert_eq!(manifest(r#""a": "x", "b": """#, template), ["the placeholder of secret 'b' is empty"]);
+        assert_eq!(manifest("", template), ["secret 'a': it has no placeholder, although there are templates"]);
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_a_template_is_refused() {
+        let found = problems(
+            r#"{"secrets": [{"name": "rendered/t", "mode": "0400", "sopsFile": "/f"}],
+                "templates": [{"name": "t", "mode": "0400", "content": "x"}], "placeholderBySecretName": {"rendered/t": "p"}, BASE}"#,
+        );
+        assert_eq!(
+            found,
+            [
+                "template 't' and secret 'rendered/t' both have the path '/run/secrets/rendered/t'",
+                "template 't' and secret 'rendered/t' both lie at 'rendered/t'"
+            ]
+        );
+    }
+
+    #[test]
+    fn owner_wins_over_uid_and_mode_loses_its_high_bits() {
+        let json = format!(
+            r#"{{"secrets": [{}], "secretsMountPoint": "/run/secrets.d", "symlinkPath": "/run/secrets"}}"#,
+            r#"{"name": "a", "mode": "4755", "sopsFile": "/f", "owner": "alice", "uid": 7, "gid": 8}"#
+        );
+        let plan = Plan::new(Manifest::parse(json.as_bytes()).unwrap(), None).unwrap();
+        let access = &plan.secrets[0].target.access;
+        assert_eq!(
+            *access,
+            Access { mode: Mode(0o755), owner: Account::Named("alice".into()), group: Account::Id(8) }
+        );
+        assert_eq!(plan.warnings.len(), 1);
+    }
+
+    #[test]
+    fn percent_r_is_the_runtime_directory_in_user_mode_only() {
+        let json = |user_mode: bool| {
+            format!(
+                r#"{{"secrets": [{{"name": "a", "mode": "400", "sopsFile": "/f", "path": "/x/%r/%%/%h"}}], "userMode": {user_mode},
+                "secretsMountPoint": "/m%r.d", "symlinkPath": "/s"}}"#
+            )
+        };
+        let plan = |user_mode, dir| Plan::new(Manifest::parse(json(user_mode).as_bytes()).unwrap(), dir);
+        let user = plan(true, Some("/run/user/1")).unwrap();
+        assert_eq!(user.secrets[0].target.link.as_deref(), Some(Path::new("/x//run/user/1/%/%h")));
+        assert_eq!(user.store.mount_point, Path::new("/m/run/user/1.d"));
+        let system = plan(false, Some("/run/user/1")).unwrap();
+        assert_eq!(system.secrets[0].target.link.as_deref(), Some(Path::new("/x/%r/%%/%h")));
+        assert_eq!(plan(true, None).unwrap_err().0.len(), 2);
+    }
+}

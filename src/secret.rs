@@ -54,3 +54,20 @@ impl Drop for SecretBytes {
         self.0.zeroize();
     }
 }
+
+/// A value that is either a part of a decrypted document, where it lies, or a buffer of its own.
+pub enum Plaintext<'a> {
+    Borrowed(&'a [u8]),
+    Owned(SecretBytes),
+}
+
+impl Plaintext<'_> {
+    /// The bytes themselves. Never log, format or hash what this returns.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Owned(bytes) => bytes.expose(),
+        }
+    }
+}

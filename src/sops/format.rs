@@ -1,12 +1,13 @@
 //! The five file formats of sops: reading a file into trees and printing trees, byte for byte as sops does.
 
-use super::tree::{Map, Place};
-use crate::secret::SecretBytes;
+use super::tree::{Map, Place, Value};
+use crate::secret::Plaintext;
 
 pub mod dotenv;
 pub mod ini;
 pub mod json;
 pub mod number;
+pub mod output;
 pub mod yaml;
 
 /// How a sops file is written (the `format` of a secret in the manifest).
@@ -24,7 +25,7 @@ pub enum Format {
 pub const MAX_DEPTH: usize = 256;
 
 /// Why a file could not be read. Never holds text of the file: what does not parse may be a secret.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("line {}, column {}: {problem}", place.line, place.column)]
 pub struct SyntaxError {
     pub place: Place,
@@ -39,7 +40,7 @@ impl SyntaxError {
 }
 
 /// Why a tree cannot be printed in its format.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EmitError {
     #[error("the file holds no value named 'data'")]
     NoBinaryData,
@@ -67,8 +68,21 @@ impl Format {
     ///
     /// # Errors
     /// When the tree holds something that the format cannot express.
-    pub fn emit(self, documents: &[Map], source: &[u8]) -> Result<SecretBytes, EmitError> {
-        todo!()
+    pub fn emit<'a>(self, documents: &'a [Map], source: &'a [u8]) -> Result<Plaintext<'a>, EmitError> {
+        // Only YAML has more than one document, or none.
+        let first = || documents.first().ok_or(EmitError::NoBinaryData);
+        Ok(match self {
+            Self::Yaml => Plaintext::Owned(yaml::emit(documents, source)?),
+            Self::Json => Plaintext::Owned(json::emit(first()?, source)?),
+            Self::Dotenv => Plaintext::Owned(dotenv::emit(first()?, source)?),
+            Self::Ini => Plaintext::Owned(ini::emit(first()?, source)?),
+            // The content of a binary file is the string under the first `data`, wherever it lies.
+            Self::Binary => match first()?.pairs().find(|(key, _)| *key == b"data") {
+                Some((_, Value::String(text))) => Plaintext::Borrowed(text.bytes(source)),
+                Some(_) => return Err(EmitError::BinaryDataNotString),
+                None => return Err(EmitError::NoBinaryData),
+            },
+        })
     }
 
     /// The name that the manifest uses.

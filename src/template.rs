@@ -1,0 +1,149 @@
+//! Files made of text with placeholders for secrets.
+//!
+//! One pass from left to right over the template: the leftmost placeholder wins, the longest of several that start
+//! there; inserted bytes are never looked at again, so a secret that looks like a placeholder stays what it is.
+
+use crate::secret::SecretBytes;
+use crate::sops::format::output::Output;
+
+/// What every placeholder that the module makes starts and ends with; between them stands a hash in hex.
+const PREFIX: &[u8] = b"<SOPS:";
+const SUFFIX: &[u8] = b":PLACEHOLDER>";
+const HASH_DIGITS: usize = 64;
+
+/// Why a template cannot be rendered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// It holds a placeholder that stands for no secret of this manifest. Counted from 1.
+    #[error("line {line}: a placeholder stands for no secret of this manifest")]
+    Unresolved { line: usize },
+}
+
+/// Placeholder texts with what they stand for, ready to be searched for.
+pub struct Placeholders<V> {
+    /// By length, longest first.
+    entries: Vec<(Vec<u8>, V)>,
+}
+
+impl<V> Placeholders<V> {
+    /// `entries` must hold neither empty nor equal texts (the plan has refused them).
+    #[must_use]
+    pub fn new(mut entries: Vec<(Vec<u8>, V)>) -> Self {
+        entries.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        Self { entries }
+    }
+
+    fn at_start_of(&self, text: &[u8]) -> Option<(usize, &V)> {
+        self.entries
+            .iter()
+            .find(|(placeholder, _)| text.starts_with(placeholder))
+            .map(|(text, value)| (text.len(), value))
+    }
+
+    /// The values whose placeholders occur in `content`, in order of appearance, with repetitions.
+    ///
+    /// # Errors
+    /// See [`TemplateError`].
+    pub fn used<'v>(&'v self, content: &[u8]) -> Result<Vec<&'v V>, TemplateError> {
+        let mut used = Vec::new();
+        self.walk(content, |piece| {
+            if let Piece::Value(value) = piece {
+                used.push(value);
+            }
+        })?;
+        Ok(used)
+    }
+
+    /// The template with every placeholder replaced by what `bytes` gives for it.
+    ///
+    /// # Errors
+    /// See [`TemplateError`].
+    pub fn render<'b>(
+        &self,
+        content: &[u8],
+        mut bytes: impl FnMut(&V) -> &'b [u8],
+    ) -> Result<SecretBytes, TemplateError> {
+        let mut out = Output::with_capacity(content.len() * 2);
+        self.walk(content, |piece| match piece {
+            Piece::Text(text) => out.push(text),
+            Piece::Value(value) => out.push(bytes(value)),
+        })?;
+        Ok(out.into_secret())
+    }
+
+    fn walk<'v>(
+        &'v self,
+        content: &[u8],
+        mut visit: impl FnMut(Piece<'_, 'v, V>),
+    ) -> Result<(), TemplateError> {
+        // Placeholders nearly always share a first byte, which makes most positions cheap to pass over.
+        let mut starts = [false; 256];
+        for first in self.entries.iter().filter_map(|(text, _)| text.first()).chain(PREFIX.first()) {
+            if let Some(start) = starts.get_mut(usize::from(*first)) {
+                *start = true;
+            }
+        }
+        let (mut at, mut text_from) = (0, 0);
+        while let Some(skipped) = content
+            .get(at..)
+            .and_then(|rest| rest.iter().position(|byte| starts.get(usize::from(*byte)) == Some(&true)))
+        {
+            at += skipped;
+            let rest = content.get(at..).unwrap_or_default();
+            if let Some((length, value)) = self.at_start_of(rest) {
+                visit(Piece::Text(content.get(text_from..at).unwrap_or_default()));
+                visit(Piece::Value(value));
+                at += length;
+                text_from = at;
+            } else if looks_like_a_placeholder(rest) {
+                let line = 1 + memchr::memchr_iter(b'\n', content.get(..at).unwrap_or_default()).count();
+                return Err(TemplateError::Unresolved { line });
+            } else {
+                at += 1;
+            }
+        }
+        visit(Piece::Text(content.get(text_from..).unwrap_or_default()));
+        Ok(())
+    }
+}
+
+enum Piece<'c, 'v, V> {
+    Text(&'c [u8]),
+    Value(&'v V),
+}
+
+fn looks_like_a_placeholder(text: &[u8]) -> bool {
+    text.strip_prefix(PREFIX)
+        .and_then(|rest| rest.split_at_checked(HASH_DIGITS))
+        .is_some_and(|(hash, rest)| hash.iter().all(u8::is_ascii_hexdigit) && rest.starts_with(SUFFIX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(content: &str, entries: &[(&str, &str)]) -> Result<String, TemplateError> {
+        let entries =
+            entries.iter().map(|(text, value)| (text.as_bytes().to_vec(), value.as_bytes())).collect();
+        let rendered = Placeholders::new(entries).render(content.as_bytes(), |value| value)?;
+        Ok(String::from_utf8(rendered.expose().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn inserted_bytes_are_not_scanned_again() {
+        assert_eq!(render("<A> <B>", &[("<A>", "<B>"), ("<B>", "<A>")]).unwrap(), "<B> <A>");
+    }
+
+    #[test]
+    fn the_longest_placeholder_at_the_leftmost_place_wins() {
+        assert_eq!(render("xabcab", &[("ab", "1"), ("abc", "2"), ("bc", "3")]).unwrap(), "x21");
+        assert_eq!(render("aab", &[("ab", "1")]).unwrap(), "a1");
+    }
+
+    #[test]
+    fn an_unresolved_placeholder_is_an_error_with_its_line() {
+        let unknown = format!("<SOPS:{}:PLACEHOLDER>", "0".repeat(64));
+        assert_eq!(render(&format!("a\nb {unknown}"), &[]), Err(TemplateError::Unresolved { line: 2 }));
+        assert_eq!(render("<SOPS:x:PLACEHOLDER> <SOPS:", &[]).unwrap(), "<SOPS:x:PLACEHOLDER> <SOPS:");
+    }
+}
