@@ -5,10 +5,16 @@
 //! ([`keys`], [`system`], [`cli`]); and [`run`], the acts in the order in which they happen. Imports only go
 //! down. `docs/architecture.md` says why.
 
+pub mod changes;
+pub mod cli;
+pub mod decrypted;
 pub mod diagnostic;
 pub mod keys;
+pub mod load;
+pub mod log;
 pub mod manifest;
 pub mod plan;
+pub mod run;
 pub mod secret;
 pub mod sops;
 pub mod system;

@@ -259,7 +259,11 @@ impl Planner<'_> {
     }
 
     /// Placeholder text by name of secret; `None` when there is no template that could use it.
-    fn placeholders(&mut self, pairs: Vec<(String, String)>, needed: bool) -> Option<HashMap<String, String>> {
+    fn placeholders(
+        &mut self,
+        pairs: Vec<(String, String)>,
+        needed: bool,
+    ) -> Option<HashMap<String, String>> {
         if !needed {
             return None;
         }
@@ -334,9 +338,13 @@ impl Planner<'_> {
 
     fn template(&mut self, plan: &mut Plan, template: manifest::Template) {
         let title = format!("template '{}'", template.name);
-        let source = match (template.content, template.file) {
-            (content, file) if content.is_empty() && !file.is_empty() => TemplateSource::File(file.into()),
-            (content, _) => TemplateSource::Content(content),
+        if template.content.is_empty() && template.file.is_empty() {
+            self.problem(format!("{title}: it has neither 'content' nor 'file'"));
+        }
+        let source = if template.content.is_empty() {
+            TemplateSource::File(template.file.into())
+        } else {
+            TemplateSource::Content(template.content)
         };
         if let Some(target) = self.target(&title, &template.name, Some(RENDERED), template.place) {
             plan.templates.push(Template { target, source });
@@ -517,7 +525,7 @@ mod tests {
                 r#"{{"secrets": [{secret}], "placeholderBySecretName": {{{placeholders}}}, "templates": [{templates}], BASE}}"#
             ))
         };
-        let template = r#"{"name": "t", "mode": "0400", "content": ""}"#;
+        let template = r#"{"name": "t", "mode": "0400", "content": "x"}"#;
         assert_eq!(manifest("", ""), [""; 0]);
         assert_eq!(manifest(r#""a": "x", "b": "y""#, template), [""; 0]);
         assert_eq!(
@@ -529,7 +537,10 @@ mod tests {
             ["the secrets 'a' and 'b' have the same placeholder"]
         );
         assert_eq!(manifest(r#""a": "x", "b": """#, template), ["the placeholder of secret 'b' is empty"]);
-        assert_eq!(manifest("", template), ["secret 'a': it has no placeholder, although there are templates"]);
+        assert_eq!(
+            manifest("", template),
+            ["secret 'a': it has no placeholder, although there are templates"]
+        );
     }
 
     #[test]

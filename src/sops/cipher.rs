@@ -58,6 +58,8 @@ pub enum ValueError {
     CommentAsValue,
     #[error("it is {0}, not encrypted")]
     NotString(&'static str),
+    #[error("it is an integer above 9223372036854775807, which sops cannot read: put it in quotes")]
+    Unsigned,
 }
 
 /// The values' cipher, keyed once for a document.

@@ -47,7 +47,7 @@ pub enum ParseError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// A value, named by its path in the document.
-    #[error("line {}: cannot decrypt '{path}': {problem}", place.line)]
+    #[error("the value of '{path}' (line {}): {problem}", place.line)]
     Value { path: String, place: Place, problem: ValueError },
     #[error("it has no MAC")]
     MacMissing,
@@ -153,23 +153,14 @@ impl Document<Opened> {
     /// When there is no such value, or it is null.
     pub fn pick(&self, key: &KeyPath) -> Result<Plaintext<'_>, PickError> {
         let source = self.source.expose();
-        let owned = |text: String| Plaintext::Owned(SecretBytes::new(text.into_bytes()));
         let is_json = matches!(self.format, Format::Json | Format::Binary);
         Ok(match self.find(key)? {
             Value::String(text) => Plaintext::Borrowed(text.bytes(source)),
             Value::Null => return Err(PickError::Null(key.as_str().to_owned())),
-            Value::Bool(bool) => owned(bool.to_string()),
-            Value::Int(int) => owned(int.to_string()),
-            Value::Unsigned(int) => owned(int.to_string()),
-            Value::Float(float) if is_json => {
-                owned(number::json(*float).unwrap_or_else(|| number::fixed(*float)))
-            }
-            Value::Float(float) => owned(yaml::float(*float)),
-            Value::Time(time) => owned(time.to_rfc3339_nano()),
-            value @ (Value::List(_) | Value::Map(_)) if is_json => {
-                Plaintext::Owned(json::emit_value(value, source)?)
-            }
-            value @ (Value::List(_) | Value::Map(_)) => Plaintext::Owned(yaml::emit_value(value, source)?),
+            // In JSON a time is a string; its text is what is inside of the quotes.
+            Value::Time(time) => Plaintext::Owned(SecretBytes::new(time.to_rfc3339_nano().into_bytes())),
+            value if is_json => Plaintext::Owned(json::emit_value(value, source)?),
+            value => Plaintext::Owned(yaml::emit_value(value, source)),
         })
     }
 }
@@ -196,7 +187,7 @@ fn take_metadata(format: Format, branches: &mut [Map], source: &[u8]) -> Result<
     if format == Format::Dotenv {
         let pairs = found.iter().map(|(key, _, value)| {
             let name = key.strip_prefix(b"sops_").unwrap_or(key);
-            (String::from_utf8_lossy(name).into_owned(), scalar(value, source))
+            (String::from_utf8_lossy(name), scalar(value, source))
         });
         return Ok(flatten::unflatten(pairs)?);
     }
@@ -204,8 +195,7 @@ fn take_metadata(format: Format, branches: &mut [Map], source: &[u8]) -> Result<
     let Value::Map(block) = block else { return Err(MetadataError::NotAMapping.into()) };
     if format == Format::Ini {
         let pairs = block.pairs().map(|(key, value)| {
-            // sops writes line ends as the two characters, some versions as themselves.
-            (String::from_utf8_lossy(key).into_owned(), scalar(value, source).replace("\\n", "\n"))
+            (String::from_utf8_lossy(key), flatten::unescape_newlines(&scalar(value, source)))
         });
         return Ok(flatten::unflatten(pairs)?);
     }
@@ -374,7 +364,7 @@ impl Opener<'_> {
                 }
             }
         } else if let Value::Unsigned(_) = value {
-            return Err(self.refuse(place, ValueError::Plaintext("in the range of 64 bits with a sign")));
+            return Err(self.refuse(place, ValueError::Unsigned));
         }
         if encrypted || !self.mac_only_encrypted {
             self.hash(value);

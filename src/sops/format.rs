@@ -8,6 +8,7 @@ pub mod ini;
 pub mod json;
 pub mod number;
 pub mod output;
+mod scalar;
 pub mod yaml;
 
 /// How a sops file is written (the `format` of a secret in the manifest).

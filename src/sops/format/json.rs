@@ -10,14 +10,18 @@ use crate::sops::tree::{Entry, Item, Map, Place, Text, Value};
 
 /// Reads a JSON object. Strings without escapes are spans of `source`.
 ///
-/// A byte-order mark is skipped. Data after the closing brace is an error: sops before 3.13 refused it as well, and
-/// it is a sign of a botched merge.
+/// Data after the closing brace is an error: sops before 3.13 refused it as well, and it is a sign of a botched
+/// merge.
 ///
 /// # Errors
 /// With the place, when it is not JSON or its root is not an object.
 pub fn read(source: &[u8]) -> Result<Map, SyntaxError> {
-    let start = if source.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let mut reader = Reader { source, at: start, line: 1, line_start: start, counted: start, column: 1 };
+    let mut reader = Reader { source, at: 0, line: 1, line_start: 0, counted: 0, column: 1 };
+    if source.starts_with(b"\xef\xbb\xbf") {
+        return Err(
+            reader.error("it begins with a byte-order mark, which JSON does not have: save it without")
+        );
+    }
     reader.skip_blank();
     if reader.peek() != Some(b'{') {
         return Err(reader.error(match reader.peek() {
@@ -339,14 +343,16 @@ pub fn emit(map: &Map, source: &[u8]) -> Result<SecretBytes, EmitError> {
     Ok(writer.out.into_secret())
 }
 
-/// Prints one value, as `sops decrypt --extract` does for a list or an object.
+/// Prints a list or an object as `sops decrypt --extract` does: after an object, and only there, a line feed.
 ///
 /// # Errors
 /// For NaN and infinities.
 pub fn emit_value(value: &Value, source: &[u8]) -> Result<SecretBytes, EmitError> {
+    if let Value::Map(map) = value {
+        return emit(map, source);
+    }
     let mut writer = Writer { out: Output::with_capacity(64), source };
     writer.value(value, 0)?;
-    writer.out.push(b"\n");
     Ok(writer.out.into_secret())
 }
 

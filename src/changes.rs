@@ -1,0 +1,101 @@
+//! What an activation changes: names for the log, units for systemd.
+
+use std::collections::BTreeSet;
+
+use crate::plan::{Plan, RENDERED, Target};
+
+/// Names of files below the generation, by what happens to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub added: BTreeSet<String>,
+    /// Other bytes, owner, group or mode.
+    pub modified: BTreeSet<String>,
+    pub removed: BTreeSet<String>,
+}
+
+/// Units that use what changed, each once, in the manifest's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Units<'p> {
+    pub restart: Vec<&'p str>,
+    pub reload: Vec<&'p str>,
+}
+
+impl Changes {
+    /// The lines of `logging.secretChanges`, word for word as sops-install-secrets prints them.
+    #[must_use]
+    pub fn lines(&self, dry: bool) -> Vec<String> {
+        let template = |name: &str| {
+            name.strip_prefix(RENDERED).and_then(|name| name.strip_prefix('/')).map(str::to_owned)
+        };
+        let kinds = [
+            (&self.added, "adding", "would add"),
+            (&self.modified, "modifying", "would modify"),
+            (&self.removed, "removing", "would remove"),
+        ];
+        let secrets = kinds.map(|(names, verb, dry_verb)| {
+            let names: Vec<String> = names.iter().filter(|name| template(name).is_none()).cloned().collect();
+            ("secret", names, if dry { dry_verb } else { verb })
+        });
+        let templates = kinds.map(|(names, verb, dry_verb)| {
+            let names: Vec<String> = names.iter().filter_map(|name| template(name)).collect();
+            ("rendered secret", names, if dry { dry_verb } else { verb })
+        });
+        secrets
+            .into_iter()
+            .chain(templates)
+            .filter(|(_, names, _)| !names.is_empty())
+            .map(|(noun, names, verb)| {
+                let plural = if names.len() == 1 { "" } else { "s" };
+                format!("{verb} {noun}{plural}: {}", names.join(", "))
+            })
+            .collect()
+    }
+
+    /// The units of everything that was added or modified.
+    #[must_use]
+    pub fn units<'p>(&self, plan: &'p Plan) -> Units<'p> {
+        let changed = |target: &&Target| {
+            let name = target.name.as_str();
+            self.added.contains(name) || self.modified.contains(name)
+        };
+        let mut units = Units::default();
+        for target in plan.targets().filter(changed) {
+            for (list, names) in
+                [(&mut units.restart, &target.restart_units), (&mut units.reload, &target.reload_units)]
+            {
+                for name in names {
+                    if !list.contains(&name.as_str()) {
+                        list.push(name);
+                    }
+                }
+            }
+        }
+        units
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_sorted_one_for_each_kind_secrets_before_templates() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let changes = Changes {
+            added: names(&["b", "a", "rendered/t", "renderedx"]),
+            modified: names(&["m"]),
+            removed: names(&["rendered/u/v", "rendered/w"]),
+        };
+        assert_eq!(
+            changes.lines(false),
+            [
+                "adding secrets: a, b, renderedx",
+                "modifying secret: m",
+                "adding rendered secret: t",
+                "removing rendered secrets: u/v, w"
+            ]
+        );
+        assert_eq!(changes.lines(true)[1], "would modify secret: m");
+        assert_eq!(Changes::default().lines(false), [""; 0]);
+    }
+}

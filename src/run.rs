@@ -1,0 +1,272 @@
+//! The acts, in the order in which they happen.
+
+use std::io::Write as _;
+
+use crate::changes::Changes;
+use crate::cli::{Arguments, Check, Environment};
+use crate::decrypted::{self, Failure, File};
+use crate::diagnostic::{Diagnostic, Report};
+use crate::keys::{Keyring, Sources};
+use crate::load;
+use crate::manifest::Manifest;
+use crate::plan::access::Ownership;
+use crate::plan::{Plan, Selection};
+use crate::secret::Plaintext;
+use crate::sops::document::{Document, Opened};
+use crate::system::accounts::Accounts;
+use crate::system::file::{FileError, read_regular};
+use crate::system::generation::Entry;
+use crate::system::link::{self, Link, Trust};
+use crate::system::live::{Differences, LiveGeneration};
+use crate::system::mount::Backing;
+use crate::system::store::Store;
+use crate::system::units::{self, Channel};
+
+/// Bytes of a manifest at most: ten thousand secrets need about five million.
+const MANIFEST_LIMIT: u64 = 256 << 20;
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// With everything that went wrong. What could be done all the same was done, and a live generation is whole.
+pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report> {
+    let plan = plan(arguments, &environment)?;
+    if arguments.check != Check::Off {
+        return check(&plan, arguments.check);
+    }
+    let dry = environment.dry_activate;
+    let channel = Channel::new(environment.restart_via_systemctl, dry);
+    let accounts = match (plan.user_mode, arguments.ignore_passwd || dry) {
+        (true, _) => Accounts::CurrentUser,
+        (false, true) => Accounts::RootOnly,
+        (false, false) => Accounts::system(),
+    };
+    let keyring = Keyring::collect(&sources(&plan, environment));
+    announce_keys(&plan, &keyring);
+    let (documents, mut report) = documents(&plan, &keyring);
+    let template_files = load::template_files(&plan);
+    let files = decrypted::assemble(&plan, &documents, &template_files);
+    let owners = owners(&files, &accounts, &mut report);
+    // All or nothing, so far.
+    let entries = complete(&files, &owners, report)?;
+    if dry { dry_activate(&plan, &entries, channel) } else { activate(&plan, &entries, &accounts, channel) }
+}
+
+fn plan(arguments: &Arguments, environment: &Environment) -> Result<Plan, Report> {
+    let text = read_regular(&arguments.manifest, MANIFEST_LIMIT)
+        .map_err(|error| Diagnostic::new(format!("the manifest is not readable: {error}")))?;
+    // The check runs where the user's directory is not known, in the sandbox of a build.
+    let anywhere = (arguments.check != Check::Off).then_some("/run/user/0");
+    let plan = Plan::new(Manifest::parse(text.expose())?, environment.runtime_dir.as_deref().or(anywhere))?;
+    for warning in &plan.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(plan)
+}
+
+/// Checks what can be checked without keys, users or a place for secrets.
+fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
+    let mut report = Report::default();
+    for (template, file) in plan.templates.iter().zip(load::template_files(plan)) {
+        if let Some(Err(diagnostic)) = file {
+            report.push(diagnostic);
+        } else if let Err(error) =
+            decrypted::check_template(plan, template, file.and_then(Result::ok).as_ref())
+        {
+            report.push(error);
+        }
+    }
+    if extent == Check::SopsFile {
+        for (file, document) in plan.files.iter().zip(load::read_all(plan)) {
+            let document = match document {
+                Ok(document) => document,
+                Err(diagnostic) => {
+                    report.push(diagnostic);
+                    continue;
+                }
+            };
+            for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
+                let Selection::Value(key) = &secret.selection else { continue };
+                if let Err(error) = document.find(key) {
+                    let (title, path) = (&secret.target.title, file.path.display());
+                    let problem = format!("{title}: cannot be taken from '{path}': {error}");
+                    report.push(decrypted::explain_missing(Diagnostic::new(problem), &error));
+                }
+            }
+        }
+    }
+    report.or(())
+}
+
+fn sources(plan: &Plan, environment: Environment) -> Sources {
+    let mut sources = Sources {
+        age_ssh_key_paths: plan.keys.age_ssh_key_paths.clone(),
+        ssh_key_paths: plan.keys.ssh_key_paths.clone(),
+        age_key_file: plan.keys.age_key_file.clone(),
+        environment: environment.keys,
+        ..Sources::default()
+    };
+    // A service must not depend on what lies in a home; a user's own program may, and the original does.
+    if plan.user_mode {
+        sources.user_key_files.extend(environment.config_home.map(|dir| dir.join("sops/age/keys.txt")));
+        if let Some(home) = environment.home {
+            sources.user_ssh_keys = vec![home.join(".ssh/id_ed25519"), home.join(".ssh/id_rsa")];
+        }
+    }
+    sources
+}
+
+/// `logging.keyImport`: every configured key is named, needed or not.
+fn announce_keys(plan: &Plan, keyring: &Keyring) {
+    if plan.logging.key_import {
+        for (path, recipient) in keyring.imported() {
+            tracing::info!("Imported {} as age key with fingerprint {recipient}", path.display());
+        }
+    }
+}
+
+fn documents(plan: &Plan, keyring: &Keyring) -> (Vec<Option<Document<Opened>>>, Report) {
+    let mut report = Report::default();
+    let documents = load::open_all(plan, keyring)
+        .into_iter()
+        .map(|document| document.map_err(|diagnostic| report.push(diagnostic)).ok())
+        .collect();
+    (documents, report)
+}
+
+fn owners(files: &[File], accounts: &Accounts, report: &mut Report) -> Vec<Option<Ownership>> {
+    let resolve = |file: &File| match accounts.resolve(&file.target.access) {
+        Ok(ownership) => Some(ownership),
+        Err(error) => {
+            report.push(
+                Diagnostic::new(format!("{}: {error}", file.target.title))
+                    .help("create the account in the configuration, or name one that exists; users that need the secret itself want `neededForUsers`"),
+            );
+            None
+        }
+    };
+    files.iter().map(resolve).collect()
+}
+
+/// The entries of the new generation, if every file has its content and its owner.
+fn complete<'f>(
+    files: &'f [File],
+    owners: &[Option<Ownership>],
+    mut report: Report,
+) -> Result<Vec<Entry<'f>>, Report> {
+    let mut entries = Vec::with_capacity(files.len());
+    for (file, owner) in files.iter().zip(owners) {
+        let target = file.target;
+        match (&file.content, owner) {
+            (Ok(content), Some(ownership)) => entries.push(Entry {
+                name: &target.name,
+                ownership: *ownership,
+                mode: target.access.mode,
+                content: Plaintext::expose(content),
+            }),
+            (Err(Failure::Own(diagnostic)), _) => report.push(diagnostic.clone()),
+            // Told with the file, the secret or the owner.
+            (Err(Failure::SopsFile | Failure::Secret), _) | (_, None) => {}
+        }
+    }
+    report.or(entries)
+}
+
+fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channel) -> Result<(), Report> {
+    let store_plan = &plan.store;
+    let backing = match (plan.user_mode, store_plan.use_tmpfs) {
+        (true, _) => Backing::Existing,
+        (false, true) => Backing::Tmpfs,
+        (false, false) => Backing::Ramfs,
+    };
+    let directories = accounts
+        .directories()
+        .map_err(|error| Diagnostic::new(error.to_string()).help("create the group `keys` (NixOS has it)"))?;
+    let waiting =
+        || tracing::info!("waiting for another activation of '{}'", store_plan.mount_point.display());
+    let opened = Store::open(&store_plan.mount_point, backing, directories, &mut { waiting });
+    let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let symlink = &store_plan.symlink_path;
+    let mut report = Report(store.remove_leftovers(symlink).iter().map(plain).collect());
+    let before = store.live(symlink).map_err(|error| plain(&error))?;
+    let differences = before.as_ref().map(|live| live.differences(entries, Some(directories))).transpose();
+    let differences = differences.map_err(|error| plain(&error))?;
+    let live = match before {
+        Some(live) if differences.as_ref().is_some_and(Differences::is_empty) => live,
+        _ => {
+            let staged = store.stage(symlink, entries).map_err(|error| plain(&error))?;
+            let switched = staged.switch(symlink).map_err(|error| plain(&error))?;
+            report.0.extend(switched.left_behind.iter().map(plain));
+            switched.live
+        }
+    };
+    // From here on the new secrets are in place: everything is tried, and what fails is told.
+    link(plan, entries, &mut report);
+    if let Some(differences) = &differences {
+        notify(plan, &changes(differences), channel, &mut report);
+    }
+    report.0.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
+    report.or(())
+}
+
+/// Says what [`activate`] would change, and changes nothing.
+fn dry_activate(plan: &Plan, entries: &[Entry], channel: Channel) -> Result<(), Report> {
+    let live = LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path);
+    let mut report = Report::default();
+    if let Some(live) = live.map_err(|error| plain(&error))? {
+        let differences = live.differences(entries, None).map_err(|error| plain(&error))?;
+        notify(plan, &changes(&differences), channel, &mut report);
+    }
+    report.or(())
+}
+
+fn changes(differences: &Differences) -> Changes {
+    Changes {
+        added: differences.added.iter().map(|name| name.as_str().to_owned()).collect(),
+        modified: differences.modified.iter().map(|name| name.as_str().to_owned()).collect(),
+        removed: differences.removed.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+    }
+}
+
+/// Links at the paths that secrets ask for.
+fn link(plan: &Plan, entries: &[Entry], report: &mut Report) {
+    let links: Vec<Link> = plan
+        .targets()
+        .zip(entries)
+        .filter_map(|(target, entry)| {
+            let target_path = plan.store.symlink_path.join(target.name.as_str());
+            Some(Link { path: target.link.clone()?, target: target_path, ownership: entry.ownership })
+        })
+        .collect();
+    let trust = if plan.user_mode { Trust::Anyone } else { Trust::RootOnly };
+    report.0.extend(link::link_all(&links, trust).iter().map(|error| with_help(error, error.help())));
+}
+
+/// Tells the log and systemd. A user's activation does neither, as in the original.
+fn notify(plan: &Plan, changes: &Changes, channel: Channel, report: &mut Report) {
+    if plan.user_mode {
+        return;
+    }
+    let told = units::tell(&changes.units(plan), channel);
+    report.0.extend(told.into_iter().map(|error| Diagnostic::new(error.to_string())));
+    if plan.logging.secret_changes {
+        let mut out = std::io::stdout().lock();
+        for line in changes.lines(channel.is_dry()) {
+            if let Err(error) = writeln!(out, "{line}") {
+                report.push(Diagnostic::new(format!("cannot write to standard output: {error}")));
+                return;
+            }
+        }
+    }
+}
+
+fn plain(error: &FileError) -> Diagnostic {
+    Diagnostic::new(error.to_string())
+}
+
+fn with_help(error: &dyn std::error::Error, help: Option<String>) -> Diagnostic {
+    Diagnostic { problem: error.to_string(), notes: Vec::new(), help }
+}
