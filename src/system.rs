@@ -1,1 +1,7 @@
-//! The machine behind one door.
+//! The machine behind one door: every call that changes or asks the running system is below this module.
+//!
+//! Nothing here decides what is wanted; the core did that. Every function takes the path or descriptor that it works
+//! under, so a temporary directory can stand for `/`. Nothing here logs what it found: warnings and failures
+//! are values, told by whoever called.
+
+pub mod file;
