@@ -4,4 +4,13 @@
 //! under, so a temporary directory can stand for `/`. Nothing here logs what it found: warnings and failures
 //! are values, told by whoever called.
 
+pub mod accounts;
+mod directory;
 pub mod file;
+pub mod generation;
+pub mod link;
+pub mod live;
+pub mod lock;
+pub mod mount;
+mod private;
+pub mod store;

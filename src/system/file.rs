@@ -3,9 +3,9 @@
 //! A read is bounded, never waits, and takes regular files only: a FIFO or a device named in a manifest would
 //! otherwise hold up the boot for ever. The bytes go straight into a buffer that is wiped.
 
-use std::fs::{self, File, FileType, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
@@ -40,9 +40,6 @@ pub enum Cause {
     /// Its length was not the same at the end of the read as at the start.
     #[error("it changed while it was read")]
     Changed,
-    /// Going on would follow, or write through, a path that someone else than root controls.
-    #[error("{0}")]
-    Refused(String),
 }
 
 /// What stands at a path.
@@ -77,7 +74,7 @@ fn open_at_once(path: &Path) -> Result<File, FileError> {
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     opened.map_err(|error| {
         // A socket cannot be opened at all, and "no such device or address" would puzzle.
-        let kind = fs::metadata(path).ok().map(|found| Kind::of(found.file_type()));
+        let kind = fs::metadata(path).ok().map(|found| Kind::of(found.mode()));
         match kind {
             Some(kind) if kind != Kind::File && error.raw_os_error() == Some(libc::ENXIO) => {
                 FileError { action: "open", path: path.to_owned(), cause: Cause::WrongKind(kind, Kind::File) }
@@ -88,8 +85,8 @@ fn open_at_once(path: &Path) -> Result<File, FileError> {
 }
 
 /// The content of a file that is open at its start.
-pub(crate) fn read_open(mut file: File, metadata: &Metadata, limit: u64) -> Result<SecretBytes, Cause> {
-    let kind = Kind::of(metadata.file_type());
+fn read_open(mut file: File, metadata: &Metadata, limit: u64) -> Result<SecretBytes, Cause> {
+    let kind = Kind::of(metadata.mode());
     if kind != Kind::File {
         return Err(Cause::WrongKind(kind, Kind::File));
     }
@@ -145,21 +142,16 @@ impl FileError {
 }
 
 impl Kind {
-    pub(crate) fn of(found: FileType) -> Self {
-        if found.is_dir() {
-            Self::Directory
-        } else if found.is_symlink() {
-            Self::Symlink
-        } else if found.is_fifo() {
-            Self::Fifo
-        } else if found.is_socket() {
-            Self::Socket
-        } else if found.is_char_device() {
-            Self::CharacterDevice
-        } else if found.is_block_device() {
-            Self::BlockDevice
-        } else {
-            Self::File
+    /// From the type bits of a `st_mode`.
+    pub(crate) fn of(st_mode: u32) -> Self {
+        match st_mode & libc::S_IFMT {
+            libc::S_IFDIR => Self::Directory,
+            libc::S_IFLNK => Self::Symlink,
+            libc::S_IFIFO => Self::Fifo,
+            libc::S_IFSOCK => Self::Socket,
+            libc::S_IFCHR => Self::CharacterDevice,
+            libc::S_IFBLK => Self::BlockDevice,
+            _ => Self::File,
         }
     }
 }

@@ -1,0 +1,163 @@
+//! Owns the writing of one generation, from an empty directory to the rename that makes it live.
+//!
+//! A generation is complete before anything points at it, and gone again if it does not get that far. A file has its
+//! owner and permissions before its content, so there is no moment in which someone could open it who may not.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag};
+use nix::sys::stat::{self, Mode};
+use nix::unistd::{self, Gid, Uid};
+
+use super::directory::{Directory, create_all};
+use super::file::{Cause, FileError, Kind};
+use super::live::LiveGeneration;
+use super::mount::DIRECTORY_MODE;
+use super::private::Private;
+use super::store::Store;
+use crate::plan::access::{self, Ownership};
+use crate::plan::name::Name;
+
+/// Of directories made for the symlink to lie in.
+const PARENT_MODE: u32 = 0o755;
+
+/// One file of a generation.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    pub name: &'a Name,
+    pub ownership: Ownership,
+    pub mode: access::Mode,
+    pub content: &'a [u8],
+}
+
+/// A complete generation that nothing points at. Dropping it removes it.
+pub struct StagedGeneration<'s> {
+    unfinished: Unfinished<'s>,
+    directory: Directory,
+}
+
+/// The live generation after a switch, and what the switch could not clear away.
+pub struct Switched {
+    pub live: LiveGeneration,
+    /// Why a directory that stood at the place of the symlink could not be removed from beside it.
+    pub left_behind: Option<FileError>,
+}
+
+impl<'s> StagedGeneration<'s> {
+    pub(super) fn write(store: &'s Store, number: u64, entries: &[Entry<'_>]) -> Result<Self, FileError> {
+        let name = number.to_string();
+        store.root.remove_tree(OsStr::new(&name))?;
+        // From here on a failure removes the directory.
+        let unfinished = Unfinished { store, number };
+        let directory = store.root.make(OsStr::new(&name), DIRECTORY_MODE, store.directories)?;
+        let staged = Self { unfinished, directory };
+        staged.fill(entries)?;
+        Ok(staged)
+    }
+
+    pub fn number(&self) -> u64 {
+        self.unfinished.number
+    }
+
+    /// Makes the generation live: `symlink` points at it after one rename, whatever stood there before. Directories
+    /// that `symlink` is to lie in are created.
+    ///
+    /// # Errors
+    /// When `symlink` could not be changed. It is as it was, and the generation is gone.
+    pub fn switch(self, symlink: &Path) -> Result<Switched, FileError> {
+        let (parent, name) = parent_of(symlink)?;
+        let private = Private::new(&parent, name)?;
+        private.link(self.directory.path(), None)?;
+        match private.place() {
+            Err(Errno::EISDIR) => private.place_over_directory(),
+            placed => placed,
+        }
+        .map_err(|errno| FileError::io("switch", symlink, errno))?;
+        let left_behind = private.remove().err();
+        let Self { unfinished, directory } = self;
+        let live = LiveGeneration::new(unfinished.number, directory);
+        unfinished.finish();
+        Ok(Switched { live, left_behind })
+    }
+
+    /// Writes in the order of names, so that a directory is made and opened once for all its files.
+    fn fill(&self, entries: &[Entry<'_>]) -> Result<(), FileError> {
+        let store = self.unfinished.store;
+        let mut sorted: Vec<&Entry<'_>> = entries.iter().collect();
+        sorted.sort_unstable_by(|one, other| one.name.cmp(other.name));
+        let mut open: Vec<(&str, Directory)> = Vec::new();
+        for entry in sorted {
+            let parents: Vec<&str> = entry.name.parents().collect();
+            let still_open =
+                open.iter().zip(&parents).take_while(|((path, _), parent)| path == *parent).count();
+            open.truncate(still_open);
+            for parent in parents.into_iter().skip(still_open) {
+                let above = open.last().map_or(&self.directory, |(_, directory)| directory);
+                let made = above.make(last_component(parent), DIRECTORY_MODE, store.directories)?;
+                open.push((parent, made));
+            }
+            let inside = open.last().map_or(&self.directory, |(_, directory)| directory);
+            write_file(inside, entry, store.maker)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file that did not exist; `maker` is the owner it has by itself.
+fn write_file(inside: &Directory, entry: &Entry<'_>, maker: Ownership) -> Result<(), FileError> {
+    let name = last_component(entry.name.as_str());
+    let new = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let fd = fcntl::openat(inside, name, new, Mode::empty())
+        .map_err(|errno| inside.failed("create", name, errno))?;
+    if entry.ownership != maker {
+        let Ownership { uid, gid } = entry.ownership;
+        unistd::fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+            .map_err(|errno| inside.failed("change the owner of", name, errno))?;
+    }
+    // After the owner, whose change may take permission bits away.
+    stat::fchmod(&fd, Mode::from_bits_truncate(entry.mode.0))
+        .map_err(|errno| inside.failed("change the permissions of", name, errno))?;
+    let mut file = File::from(fd);
+    file.write_all(entry.content).map_err(|error| inside.failed("write", name, error))?;
+    // Some file systems tell only now that there was no room.
+    unistd::close(file).map_err(|errno| inside.failed("write", name, errno))
+}
+
+fn last_component(path: &str) -> &OsStr {
+    OsStr::new(path.rsplit('/').next().unwrap_or(path))
+}
+
+/// The directory that `symlink` is to lie in, created if missing, and its name there.
+fn parent_of(symlink: &Path) -> Result<(Directory, &OsStr), FileError> {
+    let (Some(parent), Some(name)) = (symlink.parent(), symlink.file_name()) else {
+        let cause = Cause::WrongKind(Kind::Directory, Kind::Symlink);
+        return Err(FileError { action: "switch", path: symlink.to_owned(), cause });
+    };
+    create_all(parent, PARENT_MODE)?;
+    Ok((Directory::open(parent)?, name))
+}
+
+/// Removes the directory of a generation that was not finished.
+struct Unfinished<'s> {
+    store: &'s Store,
+    number: u64,
+}
+
+impl Unfinished<'_> {
+    /// The generation is live: nothing is to be removed.
+    fn finish(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.store.root.remove_tree(OsStr::new(&self.number.to_string())) {
+            tracing::debug!("{error}");
+        }
+    }
+}

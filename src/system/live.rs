@@ -1,0 +1,220 @@
+//! Owns the view of the live generation: which one it is, and in what it differs from what is wanted. It only reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag};
+use nix::sys::stat::{self, FileStat, Mode};
+
+use super::directory::{Directory, PERMISSIONS, owner_of};
+use super::file::{FileError, Kind};
+use super::generation::Entry;
+use super::mount::DIRECTORY_MODE;
+use crate::plan::access::Ownership;
+use crate::plan::name::Name;
+use crate::secret::SecretBytes;
+
+/// Bytes of an installed file that are in memory at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// The generation that the symlink points at.
+pub struct LiveGeneration {
+    number: u64,
+    directory: Directory,
+}
+
+/// In what the live generation differs from what is wanted; names in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    pub added: BTreeSet<Name>,
+    /// Other bytes, permissions or owner; or it could not be read to compare.
+    pub modified: BTreeSet<Name>,
+    /// Paths of files that are not wanted, below the generation.
+    pub removed: BTreeSet<PathBuf>,
+    /// A directory has other permissions, or another owner, than it should.
+    pub directories: bool,
+}
+
+impl LiveGeneration {
+    /// The generation below `mount_point` that `symlink` points at; none when there is no such directory, or the link
+    /// is absent, dangles or leads elsewhere. Needs no [`super::store::Store`] and changes nothing, for dry runs.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn find(mount_point: &Path, symlink: &Path) -> Result<Option<Self>, FileError> {
+        match Directory::open(mount_point) {
+            Ok(root) => Self::below(&root, symlink),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn below(root: &Directory, symlink: &Path) -> Result<Option<Self>, FileError> {
+        let Some(number) = number(root, symlink)? else { return Ok(None) };
+        match root.child(OsStr::new(&number.to_string())) {
+            Ok(directory) => Ok(Some(Self::new(number, directory))),
+            Err(error) if is_no_directory(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn new(number: u64, directory: Directory) -> Self {
+        Self { number, directory }
+    }
+
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Compares with `entries`, which are to be all there is. `directories` is the owner that directories should have;
+    /// with none, no owners are compared, neither of directories nor of files: a dry run does not look them up.
+    ///
+    /// Symlinks in the generation are passed over: a secret's own path may lie in it.
+    ///
+    /// # Errors
+    /// When a directory of the generation cannot be listed. A file that cannot be read counts as modified.
+    pub fn differences(
+        &self,
+        entries: &[Entry<'_>],
+        directories: Option<Ownership>,
+    ) -> Result<Differences, FileError> {
+        let mut wanted: BTreeMap<&OsStr, &Entry<'_>> =
+            entries.iter().map(|entry| (OsStr::new(entry.name.as_str()), entry)).collect();
+        let mut comparison = Comparison {
+            wanted: &mut wanted,
+            directories,
+            found: Differences::default(),
+            chunk: SecretBytes::new(vec![0; CHUNK]),
+        };
+        comparison.walk(&self.directory, &OsString::new())?;
+        let mut found = comparison.found;
+        found.added.extend(wanted.values().map(|entry| entry.name.clone()));
+        Ok(found)
+    }
+}
+
+impl Differences {
+    /// Nothing has to be done.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.modified.is_empty() && self.removed.is_empty() && !self.directories
+    }
+}
+
+/// A walk through the generation.
+struct Comparison<'w, 'e> {
+    /// What was not met yet.
+    wanted: &'w mut BTreeMap<&'e OsStr, &'e Entry<'e>>,
+    directories: Option<Ownership>,
+    found: Differences,
+    chunk: SecretBytes,
+}
+
+impl Comparison<'_, '_> {
+    /// `path` is that of `directory` below the generation.
+    fn walk(&mut self, directory: &Directory, path: &OsStr) -> Result<(), FileError> {
+        let here = directory.stat()?;
+        let other_owner = self.directories.is_some_and(|wanted| wanted != owner_of(&here));
+        self.found.directories |= other_owner || here.st_mode & PERMISSIONS != DIRECTORY_MODE;
+        for name in directory.names()? {
+            let mut inner = path.to_owned();
+            if !inner.is_empty() {
+                inner.push("/");
+            }
+            inner.push(&name);
+            let kind = directory.stat_of(&name)?.map(|found| Kind::of(found.st_mode));
+            match (kind, self.wanted.remove(inner.as_os_str())) {
+                // A directory where a file is wanted: that file is new, and what lies in the directory is not wanted.
+                (Some(Kind::Directory), wanted) => {
+                    self.found.added.extend(wanted.map(|entry| entry.name.clone()));
+                    self.walk(&directory.child(&name)?, &inner)?;
+                }
+                (_, Some(entry)) => {
+                    if !self.is_same(directory, &name, entry) {
+                        self.found.modified.insert(entry.name.clone());
+                    }
+                }
+                (None | Some(Kind::Symlink), None) => {}
+                (Some(_), None) => {
+                    self.found.removed.insert(inner.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_same(&mut self, directory: &Directory, name: &OsStr, entry: &Entry<'_>) -> bool {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let Ok(fd) = fcntl::openat(directory, name, flags, Mode::empty()) else { return false };
+        let Ok(found) = stat::fstat(&fd) else { return false };
+        self.has_access(&found, entry)
+            && has_size(&found, entry.content)
+            && self.has_content(File::from(fd), entry.content)
+    }
+
+    fn has_access(&self, found: &FileStat, entry: &Entry<'_>) -> bool {
+        let is_file = Kind::of(found.st_mode) == Kind::File;
+        let is_owner = self.directories.is_none() || owner_of(found) == entry.ownership;
+        is_file && is_owner && found.st_mode & PERMISSIONS == entry.mode.0
+    }
+
+    /// A failed read is a difference.
+    fn has_content(&mut self, mut file: File, mut content: &[u8]) -> bool {
+        loop {
+            let read = match file.read(self.chunk.expose_mut()) {
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(_) => return false,
+            };
+            if read == 0 {
+                return content.is_empty();
+            }
+            let installed = self.chunk.expose().get(..read);
+            match content.split_at_checked(read) {
+                Some((same, rest)) if installed == Some(same) => content = rest,
+                _ => return false,
+            }
+        }
+    }
+}
+
+fn has_size(found: &FileStat, content: &[u8]) -> bool {
+    u64::try_from(found.st_size).is_ok_and(|size| usize::try_from(size) == Ok(content.len()))
+}
+
+/// The number that `symlink` names in the directory `root`, whether such a generation exists or not; none when it is
+/// no symlink or leads elsewhere.
+pub(super) fn number(root: &Directory, symlink: &Path) -> Result<Option<u64>, FileError> {
+    let target = match fcntl::readlink(symlink) {
+        Ok(target) => PathBuf::from(target),
+        // Not there, or something else than a symlink is.
+        Err(Errno::ENOENT | Errno::EINVAL) => return Ok(None),
+        Err(errno) => return Err(FileError::io("read link", symlink, errno)),
+    };
+    let Some(number) = target.file_name().and_then(parse_number) else { return Ok(None) };
+    let beside = symlink.parent().unwrap_or(Path::new("/"));
+    let Some(above) = target.parent() else { return Ok(None) };
+    // By identity: the mount point may have more than one path, as below `/var/run`.
+    let leads_to = match stat::stat(&beside.join(above)) {
+        Ok(found) => found,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+        Err(errno) => return Err(FileError::io("follow link", symlink, errno)),
+    };
+    let root = root.stat()?;
+    Ok(((root.st_dev, root.st_ino) == (leads_to.st_dev, leads_to.st_ino)).then_some(number))
+}
+
+/// The number of a generation's directory; none when the name is not exactly how a number is written.
+pub(super) fn parse_number(name: &OsStr) -> Option<u64> {
+    let text = std::str::from_utf8(name.as_bytes()).ok()?;
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
+fn is_no_directory(error: &FileError) -> bool {
+    let absent = [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP];
+    error.errno().is_some_and(|errno| absent.iter().any(|absent| *absent as i32 == errno))
+}
