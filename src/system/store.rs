@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_directory_on_a_disk_is_told() {
-        let disk = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let disk = tempfile::tempdir().unwrap();
         let nobody_else = &mut || panic!("nobody else is here");
         let (_, warnings) =
             Store::open(&disk.path().join("secrets.d"), Backing::Existing, current_user(), nobody_else)
