@@ -7,6 +7,7 @@ pub mod dotenv;
 pub mod ini;
 pub mod json;
 pub mod number;
+pub mod output;
 pub mod yaml;
 
 /// How a sops file is written (the `format` of a secret in the manifest).
