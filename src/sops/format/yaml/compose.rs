@@ -1,0 +1,416 @@
+//! From the parser's events to trees, one event at a time.
+//!
+//! The containers that are open form a stack. A block collection that has ended stays on it until the next entry
+//! begins (or the document ends), because only then is it known whose the comments in between are.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StructureStyle, Tag, YamlVersion};
+
+use super::super::{MAX_DEPTH, SyntaxError};
+use super::alias::Copier;
+use super::comments::{Comments, Extent, Shape};
+use super::container::{Container, Role};
+use super::problem;
+use super::scalar::{self, Forced};
+use crate::sops::tree::{Comment, Map, Place, Text, Value};
+
+/// Reads the documents of `text`, which begins at byte `start` of `source`.
+///
+/// # Errors
+/// With the place, when the text is not YAML or not what sops can read.
+pub fn documents(source: &[u8], text: &str, start: usize) -> Result<Vec<Map>, SyntaxError> {
+    let options = granit_parser::options! {
+        max_buffered_comment_events: usize::MAX,
+        block_scalar_eof_without_line_feed: true,
+        // Ours is reached first, and counts both kinds of collections together.
+        flow_nesting_limit: MAX_DEPTH + 1,
+        block_nesting_limit: MAX_DEPTH + 1,
+    };
+    let mut composer = Composer {
+        source,
+        text,
+        start,
+        stack: Vec::new(),
+        open: 0,
+        flow_depth: 0,
+        comments: Comments::default(),
+        cursor: 0,
+        anchors: HashMap::new(),
+        copier: text.contains('*').then(Copier::new),
+        root: None,
+        in_document: false,
+        documents: Vec::new(),
+    };
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(|error| problem::from_parser(&error))?;
+        composer.take(event, &span)?;
+    }
+    Ok(composer.documents)
+}
+
+/// A marker of the parser as a place for messages.
+pub fn place(marker: &Marker) -> Place {
+    Place {
+        line: u32::try_from(marker.line()).unwrap_or(u32::MAX),
+        column: u32::try_from(marker.col().saturating_add(1)).unwrap_or(u32::MAX),
+    }
+}
+
+struct Composer<'a> {
+    source: &'a [u8],
+    text: &'a str,
+    start: usize,
+    stack: Vec<Container>,
+    /// How many containers of the stack have not ended.
+    open: usize,
+    flow_depth: usize,
+    comments: Comments,
+    /// All nodes before this byte have been seen.
+    cursor: usize,
+    /// Copies of anchored values. Only kept when the file can hold an alias at all.
+    anchors: HashMap<usize, Value>,
+    copier: Option<Copier>,
+    root: Option<Map>,
+    in_document: bool,
+    documents: Vec<Map>,
+}
+
+/// Where an entry begins.
+struct Position {
+    byte: usize,
+    column: usize,
+}
+
+impl<'a> Composer<'a> {
+    fn take(&mut self, event: Event<'a>, span: &Span) -> Result<(), SyntaxError> {
+        match event {
+            Event::DocumentStart(_, version) => self.start_document(version, span),
+            Event::StreamEnd => self.end_document(),
+            Event::Comment(..) => {
+                self.comment(span);
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(text, style, anchor, tag.as_deref(), span)
+            }
+            Event::Alias(anchor) => self.alias(anchor, span),
+            Event::SequenceStart(style, anchor, _) => {
+                self.start_container(Container::list(style == StructureStyle::Flow, anchor, place(&span.start)), span)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                self.start_container(Container::map(style == StructureStyle::Flow, anchor, place(&span.start)), span)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end_container(span),
+            _ => Ok(()),
+        }
+    }
+
+    fn start_document(&mut self, version: Option<YamlVersion>, span: &Span) -> Result<(), SyntaxError> {
+        self.end_document()?;
+        if version.is_some_and(|version| version != YamlVersion::new(1, 1)) {
+            let problem = "a '%YAML' directive that asks for another version than 1.1, which sops refuses";
+            return Err(SyntaxError::new(place(&span.start), problem));
+        }
+        self.in_document = true;
+        self.seen(&span.end);
+        Ok(())
+    }
+
+    fn end_document(&mut self) -> Result<(), SyntaxError> {
+        if !self.in_document {
+            return Ok(());
+        }
+        let rest = self.comments.settle(&mut self.stack, usize::MAX, None);
+        if let Some(root) = self.stack.first_mut() {
+            rest.into_iter().for_each(|comment| root.comment_after(comment));
+        }
+        self.close_to(0)?;
+        self.comments.discard();
+        self.anchors.clear();
+        self.documents.push(self.root.take().unwrap_or_default());
+        self.in_document = false;
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'a, str>,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        span: &Span,
+    ) -> Result<(), SyntaxError> {
+        // The parser shows a missing value as `~`.
+        let missing = style == ScalarStyle::Plain && span.start.index() == span.end.index();
+        let text = if missing { Cow::Borrowed("") } else { text };
+        let role = self.next_role();
+        if role == Some(Role::Item) {
+            self.item(span)?;
+        }
+        let value = self.value(text, style, tag, span);
+        if anchor != 0 && let Some(copier) = &mut self.copier {
+            let copy = copier.copy(self.source, &value, self.open);
+            self.anchors.insert(anchor, copy.map_err(|problem| SyntaxError::new(place(&span.start), problem))?);
+        }
+        match role {
+            None => match value {
+                Value::Null => {}
+                _ => return Err(not_a_mapping(span)),
+            },
+            Some(Role::Key) => {
+                if missing && tag.is_none() {
+                    return Err(SyntaxError::new(place(&span.start), "an empty key"));
+                }
+                self.key(&value, span)?;
+            }
+            Some(Role::Value | Role::Item) => self.complete(value, span),
+        }
+        self.seen(&span.end);
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, span: &Span) -> Result<(), SyntaxError> {
+        let role = self.next_role();
+        if role == Some(Role::Item) {
+            self.item(span)?;
+        }
+        // The parser refuses unknown names, so one that is missing here is still being read.
+        let copy = match (self.anchors.get(&anchor), &mut self.copier) {
+            (Some(value), Some(copier)) => copier.copy(self.source, value, self.open),
+            _ => Err("an alias inside of the value that it stands for".to_owned()),
+        };
+        let value = copy.map_err(|problem| SyntaxError::new(place(&span.start), problem))?;
+        match role {
+            None => return Err(not_a_mapping(span)),
+            Some(Role::Key) => self.key(&value, span)?,
+            Some(Role::Value | Role::Item) => self.complete(value, span),
+        }
+        self.seen(&span.end);
+        Ok(())
+    }
+
+    fn start_container(&mut self, mut container: Container, span: &Span) -> Result<(), SyntaxError> {
+        match self.next_role() {
+            None => {
+                if container.next_role() != Role::Key {
+                    return Err(not_a_mapping(span));
+                }
+                if container.flow {
+                    // It has no entries of its own that the comments above it could wait for.
+                    let heads = self.comments.settle(&mut self.stack, byte(&span.start), None);
+                    heads.into_iter().for_each(|comment| container.comment_after(comment));
+                }
+            }
+            Some(Role::Key) => {
+                return Err(SyntaxError::new(place(&span.start), "a key that is a list or a mapping"));
+            }
+            Some(Role::Item) => self.item(span)?,
+            Some(Role::Value) => {}
+        }
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(SyntaxError::new(place(&span.start), problem::too_deep()));
+        }
+        if container.flow {
+            self.flow_depth += 1;
+            self.seen(&span.end);
+        }
+        self.open += 1;
+        self.stack.push(container);
+        Ok(())
+    }
+
+    fn end_container(&mut self, span: &Span) -> Result<(), SyntaxError> {
+        self.open = self.open.saturating_sub(1);
+        if self.flow_depth == 0 {
+            return Ok(());
+        }
+        self.flow_depth -= 1;
+        self.seen(&span.end);
+        if self.open > 0 {
+            self.close_to(self.open)?;
+            if self.flow_depth == 0 {
+                self.comments.value(Shape::Flow(extent(span)));
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, value: &Value, span: &Span) -> Result<(), SyntaxError> {
+        let Value::String(key) = value else {
+            let problem = format!("a key that is {}; keys must be strings, so it needs quotes", value.kind());
+            return Err(SyntaxError::new(place(&span.start), problem));
+        };
+        let key = key.bytes(self.source).into();
+        if self.flow_depth == 0 {
+            self.entry(&Position { byte: byte(&span.start), column: span.start.col() })?;
+        }
+        if let Some(container) = self.stack.last_mut() {
+            container.begin_pair(key, place(&span.start));
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, span: &Span) -> Result<(), SyntaxError> {
+        if self.flow_depth == 0 {
+            let position = self
+                .find_dash(byte(&span.start))
+                .unwrap_or(Position { byte: byte(&span.start), column: span.start.col() });
+            self.entry(&position)?;
+        }
+        if let Some(container) = self.stack.last_mut() {
+            container.begin_item(place(&span.start));
+        }
+        Ok(())
+    }
+
+    /// A key or item of a block collection begins: places the comments before it and closes what has ended.
+    fn entry(&mut self, position: &Position) -> Result<(), SyntaxError> {
+        let heads = self.comments.settle(&mut self.stack, position.byte, Some(position.column));
+        self.close_to(self.open)?;
+        if let Some(container) = self.stack.last_mut() {
+            heads.into_iter().for_each(|comment| container.comment_after(comment));
+            container.column = Some(position.column);
+        }
+        self.comments.entry(self.stack.len().saturating_sub(1));
+        Ok(())
+    }
+
+    fn complete(&mut self, value: Value, span: &Span) {
+        if let Some(container) = self.stack.last_mut() {
+            container.complete(value);
+        }
+        if self.flow_depth == 0 {
+            self.comments.value(Shape::Scalar(extent(span)));
+        }
+    }
+
+    /// Takes containers off the stack until `depth` are left, each becoming the value of the one below.
+    fn close_to(&mut self, depth: usize) -> Result<(), SyntaxError> {
+        while self.stack.len() > depth {
+            let Some(container) = self.stack.pop() else { break };
+            if self.documents.is_empty()
+                && let Some((second, first)) = container.duplicate()
+            {
+                let Place { line, column } = first;
+                let problem = format!("this key is already defined at line {line}, column {column}");
+                return Err(SyntaxError::new(second, problem));
+            }
+            let (anchor, start) = (container.anchor, container.start);
+            let value = container.into_value();
+            if anchor != 0 && let Some(copier) = &mut self.copier {
+                let copy = copier.copy(self.source, &value, self.stack.len());
+                let copy = copy.map_err(|problem| SyntaxError::new(start, problem))?;
+                self.anchors.insert(anchor, copy);
+            }
+            match (self.stack.last_mut(), value) {
+                (Some(parent), value) => parent.complete(value),
+                (None, Value::Map(map)) => self.root = Some(map),
+                // The root is a mapping: start_container sees to it.
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn comment(&mut self, span: &Span) {
+        let Some(range) = span.byte_range() else { return };
+        // Inside of a flow collection go-yaml loses them.
+        if self.flow_depth > 0 {
+            return;
+        }
+        let len = range.len().saturating_sub(1);
+        let text = Text::Span { start: self.start + range.start + 1, len };
+        let comment = Comment { text, inline: false };
+        if self.has_line_for_itself(range.start) {
+            self.comments.full_line(range.start, span.start.col(), comment);
+        } else {
+            self.comments.same_line(&mut self.stack, span.start.line(), range.start, comment);
+        }
+    }
+
+    /// Whether only blanks and dashes stand before byte `at` on its line: `- # comment` stands beside no value.
+    fn has_line_for_itself(&self, at: usize) -> bool {
+        let before = self.text.as_bytes().get(..at).unwrap_or_default();
+        before
+            .iter()
+            .rev()
+            .find(|byte| !matches!(byte, b' ' | b'\t' | b'-'))
+            .is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
+    }
+
+    /// The `-` of the list item whose node starts at byte `end`. The parser does not report it, so it is looked for
+    /// between there and the cursor, where there are only blanks, comments and node properties.
+    fn find_dash(&mut self, end: usize) -> Option<Position> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.cursor;
+        while at < end {
+            let rest = bytes.get(at..end)?;
+            match rest {
+                [b' ' | b'\t' | b'\r' | b'\n', ..] => at += 1,
+                [b'#', ..] => at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
+                [b'-'] | [b'-', b' ' | b'\t' | b'\r' | b'\n', ..] => {
+                    self.cursor = at + 1;
+                    let line = bytes.get(..at)?;
+                    let start = memchr::memrchr2(b'\n', b'\r', line).map_or(0, |before| before + 1);
+                    return Some(Position { byte: at, column: at - start });
+                }
+                _ => {
+                    let token = rest.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+                    at += token.unwrap_or(rest.len());
+                }
+            }
+        }
+        None
+    }
+
+    fn seen(&mut self, marker: &Marker) {
+        self.cursor = self.cursor.max(byte(marker));
+    }
+
+    fn next_role(&self) -> Option<Role> {
+        self.open.checked_sub(1).and_then(|top| self.stack.get(top)).map(Container::next_role)
+    }
+
+    fn value(&self, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, span: &Span) -> Value {
+        match scalar::forced(tag) {
+            Forced::Binary => scalar::binary(&text),
+            Forced::Type(name) => scalar::convert(&text, &name),
+            Forced::No if style == ScalarStyle::Plain => {
+                scalar::resolve(&text).unwrap_or_else(|| Value::String(self.string(text, style, span)))
+            }
+            Forced::No | Forced::String => Value::String(self.string(text, style, span)),
+        }
+    }
+
+    /// The text as a span where its bytes stand in the file as they are.
+    fn string(&self, text: Cow<'_, str>, style: ScalarStyle, span: &Span) -> Text {
+        let quote = match style {
+            ScalarStyle::Plain => 0,
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                return Text::owned(text.into_owned().into_bytes());
+            }
+        };
+        let start = byte(&span.start).saturating_add(quote);
+        let end = byte(&span.end).saturating_sub(quote);
+        if self.text.get(start..end) == Some(&*text) {
+            Text::Span { start: self.start + start, len: text.len() }
+        } else {
+            Text::owned(text.into_owned().into_bytes())
+        }
+    }
+}
+
+fn byte(marker: &Marker) -> usize {
+    marker.byte_offset().unwrap_or(usize::MAX)
+}
+
+fn extent(span: &Span) -> Extent {
+    Extent { first_line: span.start.line(), last_line: span.end.line(), end: byte(&span.end) }
+}
+
+fn not_a_mapping(span: &Span) -> SyntaxError {
+    SyntaxError::new(place(&span.start), "the document is not a mapping of keys to values")
+}
