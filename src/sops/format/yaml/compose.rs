@@ -10,11 +10,11 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StructureStyle, Ta
 
 use super::super::{MAX_DEPTH, SyntaxError};
 use super::alias::Copier;
-use super::comments::{Comments, Extent, Shape};
+use super::comments::{Comments, Extent, Gap, Shape};
 use super::container::{Container, Role};
 use super::problem;
 use super::scalar::{self, Forced};
-use crate::sops::tree::{Comment, Map, Place, Text, Value};
+use crate::sops::tree::{Comment, Entry, Map, Place, Text, Value};
 
 /// Reads the documents of `text`, which begins at byte `start` of `source`.
 ///
@@ -24,6 +24,7 @@ pub fn documents(source: &[u8], text: &str, start: usize) -> Result<Vec<Map>, Sy
     let options = granit_parser::options! {
         max_buffered_comment_events: usize::MAX,
         block_scalar_eof_without_line_feed: true,
+        bom_inside_document_as_content: true,
         // Ours is reached first, and counts both kinds of collections together.
         flow_nesting_limit: MAX_DEPTH + 1,
         block_nesting_limit: MAX_DEPTH + 1,
@@ -80,14 +81,23 @@ struct Composer<'a> {
 /// Where an entry begins.
 struct Position {
     byte: usize,
+    line: usize,
     column: usize,
+}
+
+impl Position {
+    fn of(marker: &Marker) -> Self {
+        Self { byte: byte(marker), line: marker.line(), column: marker.col() }
+    }
 }
 
 impl<'a> Composer<'a> {
     fn take(&mut self, event: Event<'a>, span: &Span) -> Result<(), SyntaxError> {
         match event {
-            Event::DocumentStart(_, version) => self.start_document(version, span),
-            Event::StreamEnd => self.end_document(),
+            Event::DocumentStart(explicit, version) => self.start_document(explicit, version, span),
+            // At the end of a document without `...`, comments may still belong to it.
+            Event::DocumentEnd if span.start.index() == span.end.index() => Ok(()),
+            Event::DocumentEnd | Event::StreamEnd => self.end_document(),
             Event::Comment(..) => {
                 self.comment(span);
                 Ok(())
@@ -107,8 +117,16 @@ impl<'a> Composer<'a> {
         }
     }
 
-    fn start_document(&mut self, version: Option<YamlVersion>, span: &Span) -> Result<(), SyntaxError> {
+    fn start_document(
+        &mut self,
+        explicit: bool,
+        version: Option<YamlVersion>,
+        span: &Span,
+    ) -> Result<(), SyntaxError> {
         self.end_document()?;
+        if !explicit && !self.documents.is_empty() {
+            return Err(SyntaxError::new(place(&span.start), "a second document that does not begin with '---'"));
+        }
         if version.is_some_and(|version| version != YamlVersion::new(1, 1)) {
             let problem = "a '%YAML' directive that asks for another version than 1.1, which sops refuses";
             return Err(SyntaxError::new(place(&span.start), problem));
@@ -122,14 +140,16 @@ impl<'a> Composer<'a> {
         if !self.in_document {
             return Ok(());
         }
-        let rest = self.comments.settle(&mut self.stack, usize::MAX, None);
+        let gap = Gap { before: usize::MAX, next: None, open: 0 };
+        let mut rest = self.comments.settle(&mut self.stack, &gap);
         if let Some(root) = self.stack.first_mut() {
-            rest.into_iter().for_each(|comment| root.comment_after(comment));
+            rest.drain(..).for_each(|comment| root.comment_after(comment));
         }
         self.close_to(0)?;
         self.comments.discard();
         self.anchors.clear();
-        self.documents.push(self.root.take().unwrap_or_default());
+        let empty = || Map(rest.into_iter().map(Entry::Comment).collect());
+        self.documents.push(self.root.take().unwrap_or_else(empty));
         self.in_document = false;
         Ok(())
     }
@@ -165,7 +185,12 @@ impl<'a> Composer<'a> {
                 }
                 self.key(&value, span)?;
             }
-            Some(Role::Value | Role::Item) => self.complete(value, span),
+            Some(Role::Value | Role::Item) => {
+                self.complete(value);
+                if !missing {
+                    self.comments.value(self.shape(style, span));
+                }
+            }
         }
         self.seen(&span.end);
         Ok(())
@@ -185,7 +210,10 @@ impl<'a> Composer<'a> {
         match role {
             None => return Err(not_a_mapping(span)),
             Some(Role::Key) => self.key(&value, span)?,
-            Some(Role::Value | Role::Item) => self.complete(value, span),
+            Some(Role::Value | Role::Item) => {
+                self.complete(value);
+                self.comments.value(Shape::Scalar(extent(span)));
+            }
         }
         self.seen(&span.end);
         Ok(())
@@ -199,7 +227,7 @@ impl<'a> Composer<'a> {
                 }
                 if container.flow {
                     // It has no entries of its own that the comments above it could wait for.
-                    let heads = self.comments.settle(&mut self.stack, byte(&span.start), None);
+                    let heads = self.comments.take(byte(&span.start));
                     heads.into_iter().for_each(|comment| container.comment_after(comment));
                 }
             }
@@ -227,12 +255,15 @@ impl<'a> Composer<'a> {
             return Ok(());
         }
         self.flow_depth -= 1;
+        let rest = self.comments.take(byte(&span.start));
+        if let Some(container) = self.stack.last_mut().filter(|container| container.column.is_some()) {
+            rest.into_iter().for_each(|comment| container.comment_after(comment));
+        }
         self.seen(&span.end);
         if self.open > 0 {
             self.close_to(self.open)?;
-            if self.flow_depth == 0 {
-                self.comments.value(Shape::Flow(extent(span)));
-            }
+            self.comments.entry(self.open - 1, span.end.line());
+            self.comments.value(Shape::Flow(extent(span)));
         }
         Ok(())
     }
@@ -243,9 +274,7 @@ impl<'a> Composer<'a> {
             return Err(SyntaxError::new(place(&span.start), problem));
         };
         let key = key.bytes(self.source).into();
-        if self.flow_depth == 0 {
-            self.entry(&Position { byte: byte(&span.start), column: span.start.col() })?;
-        }
+        self.entry(&Position::of(&span.start))?;
         if let Some(container) = self.stack.last_mut() {
             container.begin_pair(key, place(&span.start));
         }
@@ -253,37 +282,47 @@ impl<'a> Composer<'a> {
     }
 
     fn item(&mut self, span: &Span) -> Result<(), SyntaxError> {
-        if self.flow_depth == 0 {
-            let position = self
-                .find_dash(byte(&span.start))
-                .unwrap_or(Position { byte: byte(&span.start), column: span.start.col() });
-            self.entry(&position)?;
-        }
+        let dash = if self.flow_depth == 0 { self.find_dash(&span.start) } else { None };
+        self.entry(&dash.unwrap_or_else(|| Position::of(&span.start)))?;
         if let Some(container) = self.stack.last_mut() {
             container.begin_item(place(&span.start));
         }
         Ok(())
     }
 
-    /// A key or item of a block collection begins: places the comments before it and closes what has ended.
+    /// A key or item begins: places the comments before it and closes what has ended.
     fn entry(&mut self, position: &Position) -> Result<(), SyntaxError> {
-        let heads = self.comments.settle(&mut self.stack, position.byte, Some(position.column));
+        let heads = if self.flow_depth == 0 {
+            let next = Some((position.line, position.column));
+            self.comments.settle(&mut self.stack, &Gap { before: position.byte, next, open: self.open })
+        } else {
+            self.comments.take(position.byte)
+        };
         self.close_to(self.open)?;
         if let Some(container) = self.stack.last_mut() {
             heads.into_iter().for_each(|comment| container.comment_after(comment));
             container.column = Some(position.column);
         }
-        self.comments.entry(self.stack.len().saturating_sub(1));
+        self.comments.entry(self.stack.len().saturating_sub(1), position.line);
         Ok(())
     }
 
-    fn complete(&mut self, value: Value, span: &Span) {
+    fn complete(&mut self, value: Value) {
         if let Some(container) = self.stack.last_mut() {
             container.complete(value);
         }
-        if self.flow_depth == 0 {
-            self.comments.value(Shape::Scalar(extent(span)));
+    }
+
+    fn shape(&self, style: ScalarStyle, span: &Span) -> Shape {
+        let mut extent = extent(span);
+        if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+            return Shape::Scalar(extent);
         }
+        // The span takes in the line ends and empty lines that follow the text.
+        let text = span.slice(self.text).unwrap_or_default();
+        let behind = text.bytes().rev().take_while(|byte| matches!(byte, b'\n' | b'\r' | b' '));
+        extent.last_line = extent.last_line.saturating_sub(behind.filter(|byte| *byte == b'\n').count());
+        Shape::Block(extent)
     }
 
     /// Takes containers off the stack until `depth` are left, each becoming the value of the one below.
@@ -316,16 +355,12 @@ impl<'a> Composer<'a> {
 
     fn comment(&mut self, span: &Span) {
         let Some(range) = span.byte_range() else { return };
-        // Inside of a flow collection go-yaml loses them.
-        if self.flow_depth > 0 {
-            return;
-        }
         let len = range.len().saturating_sub(1);
         let text = Text::Span { start: self.start + range.start + 1, len };
         let comment = Comment { text, inline: false };
         if self.has_line_for_itself(range.start) {
-            self.comments.full_line(range.start, span.start.col(), comment);
-        } else {
+            self.comments.full_line(range.start, span.start.line(), span.start.col(), comment);
+        } else if self.flow_depth == 0 || self.stack.last().is_some_and(|container| container.column.is_some()) {
             self.comments.same_line(&mut self.stack, span.start.line(), range.start, comment);
         }
     }
@@ -340,10 +375,11 @@ impl<'a> Composer<'a> {
             .is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
     }
 
-    /// The `-` of the list item whose node starts at byte `end`. The parser does not report it, so it is looked for
+    /// The `-` of the list item whose value is `node`. The parser does not report it, so it is looked for
     /// between there and the cursor, where there are only blanks, comments and node properties.
-    fn find_dash(&mut self, end: usize) -> Option<Position> {
+    fn find_dash(&mut self, node: &Marker) -> Option<Position> {
         let bytes = self.text.as_bytes();
+        let end = byte(node);
         let mut at = self.cursor;
         while at < end {
             let rest = bytes.get(at..end)?;
@@ -352,9 +388,11 @@ impl<'a> Composer<'a> {
                 [b'#', ..] => at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
                 [b'-'] | [b'-', b' ' | b'\t' | b'\r' | b'\n', ..] => {
                     self.cursor = at + 1;
-                    let line = bytes.get(..at)?;
-                    let start = memchr::memrchr2(b'\n', b'\r', line).map_or(0, |before| before + 1);
-                    return Some(Position { byte: at, column: at - start });
+                    let before = bytes.get(..at)?;
+                    let start = memchr::memrchr2(b'\n', b'\r', before).map_or(0, |before| before + 1);
+                    let below = bytes.get(at..end)?.iter().filter(|byte| **byte == b'\n').count();
+                    let line = node.line().saturating_sub(below);
+                    return Some(Position { byte: at, line, column: at - start });
                 }
                 _ => {
                     let token = rest.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
@@ -370,7 +408,10 @@ impl<'a> Composer<'a> {
     }
 
     fn next_role(&self) -> Option<Role> {
-        self.open.checked_sub(1).and_then(|top| self.stack.get(top)).map(Container::next_role)
+        let role = self.open.checked_sub(1).and_then(|top| self.stack.get(top)).map(Container::next_role);
+        // A collection that has ended but is still on the stack is the value that its mapping waits for.
+        let has_value = self.stack.len() > self.open;
+        if has_value && role == Some(Role::Value) { Some(Role::Key) } else { role }
     }
 
     fn value(&self, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, span: &Span) -> Value {
