@@ -39,6 +39,7 @@ pub fn documents(source: &[u8], text: &str, start: usize) -> Result<Vec<Map>, Sy
         comments: Comments::default(),
         cursor: 0,
         anchors: HashMap::new(),
+        old_breaks: text.contains(scalar::OLD_BREAKS),
         copier: text.contains('*').then(Copier::new),
         root: None,
         in_document: false,
@@ -73,6 +74,7 @@ struct Composer<'a> {
     /// Copies of anchored values. Only kept when the file can hold an alias at all.
     anchors: HashMap<usize, Value>,
     copier: Option<Copier>,
+    old_breaks: bool,
     root: Option<Map>,
     in_document: bool,
     documents: Vec<Map>,
@@ -169,7 +171,7 @@ impl<'a> Composer<'a> {
         if role == Some(Role::Item) {
             self.item(span)?;
         }
-        let value = self.value(text, style, tag, span);
+        let value = self.value(text, style, tag, span)?;
         if anchor != 0 && let Some(copier) = &mut self.copier {
             let copy = copier.copy(self.source, &value, self.open);
             self.anchors.insert(anchor, copy.map_err(|problem| SyntaxError::new(place(&span.start), problem))?);
@@ -274,7 +276,10 @@ impl<'a> Composer<'a> {
             return Err(SyntaxError::new(place(&span.start), problem));
         };
         let key = key.bytes(self.source).into();
-        self.entry(&Position::of(&span.start))?;
+        let before = self.text.as_bytes().get(..byte(&span.start)).unwrap_or_default();
+        let is_explicit = before.trim_ascii_end().ends_with(b"?") && self.flow_depth == 0;
+        let mark = if is_explicit { self.find_indicator(b'?', &span.start) } else { None };
+        self.entry(&mark.unwrap_or_else(|| Position::of(&span.start)))?;
         if let Some(container) = self.stack.last_mut() {
             container.begin_pair(key, place(&span.start));
         }
@@ -282,7 +287,7 @@ impl<'a> Composer<'a> {
     }
 
     fn item(&mut self, span: &Span) -> Result<(), SyntaxError> {
-        let dash = if self.flow_depth == 0 { self.find_dash(&span.start) } else { None };
+        let dash = if self.flow_depth == 0 { self.find_indicator(b'-', &span.start) } else { None };
         self.entry(&dash.unwrap_or_else(|| Position::of(&span.start)))?;
         if let Some(container) = self.stack.last_mut() {
             container.begin_item(place(&span.start));
@@ -375,9 +380,9 @@ impl<'a> Composer<'a> {
             .is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
     }
 
-    /// The `-` of the list item whose value is `node`. The parser does not report it, so it is looked for
-    /// between there and the cursor, where there are only blanks, comments and node properties.
-    fn find_dash(&mut self, node: &Marker) -> Option<Position> {
+    /// The `-` in front of an item or the `?` in front of a key. The parser does not report them, so they are looked
+    /// for between the cursor and the node, where there are only blanks, comments and properties of the node.
+    fn find_indicator(&mut self, indicator: u8, node: &Marker) -> Option<Position> {
         let bytes = self.text.as_bytes();
         let end = byte(node);
         let mut at = self.cursor;
@@ -386,7 +391,7 @@ impl<'a> Composer<'a> {
             match rest {
                 [b' ' | b'\t' | b'\r' | b'\n', ..] => at += 1,
                 [b'#', ..] => at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
-                [b'-'] | [b'-', b' ' | b'\t' | b'\r' | b'\n', ..] => {
+                [first] | [first, b' ' | b'\t' | b'\r' | b'\n', ..] if *first == indicator => {
                     self.cursor = at + 1;
                     let before = bytes.get(..at)?;
                     let start = memchr::memrchr2(b'\n', b'\r', before).map_or(0, |before| before + 1);
@@ -414,15 +419,27 @@ impl<'a> Composer<'a> {
         if has_value && role == Some(Role::Value) { Some(Role::Key) } else { role }
     }
 
-    fn value(&self, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, span: &Span) -> Value {
-        match scalar::forced(tag) {
-            Forced::Binary => scalar::binary(&text),
+    fn value(
+        &self,
+        mut text: Cow<'_, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: &Span,
+    ) -> Result<Value, SyntaxError> {
+        if self.old_breaks && span.slice(self.text).is_some_and(|text| text.contains(scalar::OLD_BREAKS)) {
+            let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+            let indent = is_block.then(|| span.start.col());
+            text = Cow::Owned(scalar::fold_old_breaks(&text, indent));
+        }
+        let typed = match scalar::forced(tag) {
+            Forced::Binary => scalar::binary(&text).map(|bytes| Value::String(Text::owned(bytes))),
             Forced::Type(name) => scalar::convert(&text, &name),
             Forced::No if style == ScalarStyle::Plain => {
-                scalar::resolve(&text).unwrap_or_else(|| Value::String(self.string(text, style, span)))
+                Some(scalar::resolve(&text).unwrap_or_else(|| Value::String(self.string(text, style, span))))
             }
-            Forced::No | Forced::String => Value::String(self.string(text, style, span)),
-        }
+            Forced::No | Forced::String => Some(Value::String(self.string(text, style, span))),
+        };
+        typed.ok_or_else(|| SyntaxError::new(place(&span.start), "a value that is not what its tag says"))
     }
 
     /// The text as a span where its bytes stand in the file as they are.
