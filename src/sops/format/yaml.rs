@@ -46,3 +46,6 @@ pub fn read(source: &[u8]) -> Result<Vec<Map>, SyntaxError> {
 pub fn emit(documents: &[Map], source: &[u8]) -> Result<SecretBytes, EmitError> {
     Ok(emit::documents(documents, source))
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,7 +138,7 @@ impl Comments {
                 }
             };
             if let Some(container) = stack.get_mut(owner) {
-                group.comments.into_iter().for_each(|comment| container.comment_after(comment));
+                container.comments_after(group.comments);
             }
         }
         heads
@@ -171,7 +171,12 @@ enum GroupRole {
 
 /// Divides a run of comments. A group ends before a line left of the current block that is in another column; and at
 /// the first empty line of the run, if the group follows the last entry immediately or is left of the current block.
-fn group(run: Vec<Waiting>, stack: &[Container], last: &LastEntry, next: Option<(usize, usize)>) -> Vec<Group> {
+fn group(
+    run: Vec<Waiting>,
+    stack: &[Container],
+    last: &LastEntry,
+    next: Option<(usize, usize)>,
+) -> Vec<Group> {
     let indent = stack.iter().rev().find_map(|container| container.column).unwrap_or(0);
     let first = run.first().map_or((0, 0), |waiting| (waiting.line, waiting.column));
     let mut no_empty_line = first.0.saturating_sub(last.line) <= 1;

@@ -104,16 +104,16 @@ impl<'a> Composer<'a> {
                 self.comment(span);
                 Ok(())
             }
-            Event::Scalar(text, style, anchor, tag) => {
-                self.scalar(text, style, anchor, tag.as_deref(), span)
-            }
+            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), span),
             Event::Alias(anchor) => self.alias(anchor, span),
-            Event::SequenceStart(style, anchor, _) => {
-                self.start_container(Container::list(style == StructureStyle::Flow, anchor, place(&span.start)), span)
-            }
-            Event::MappingStart(style, anchor, _) => {
-                self.start_container(Container::map(style == StructureStyle::Flow, anchor, place(&span.start)), span)
-            }
+            Event::SequenceStart(style, anchor, _) => self.start_container(
+                Container::list(style == StructureStyle::Flow, anchor, place(&span.start)),
+                span,
+            ),
+            Event::MappingStart(style, anchor, _) => self.start_container(
+                Container::map(style == StructureStyle::Flow, anchor, place(&span.start)),
+                span,
+            ),
             Event::SequenceEnd | Event::MappingEnd => self.end_container(span),
             _ => Ok(()),
         }
@@ -127,7 +127,10 @@ impl<'a> Composer<'a> {
     ) -> Result<(), SyntaxError> {
         self.end_document()?;
         if !explicit && !self.documents.is_empty() {
-            return Err(SyntaxError::new(place(&span.start), "a second document that does not begin with '---'"));
+            return Err(SyntaxError::new(
+                place(&span.start),
+                "a second document that does not begin with '---'",
+            ));
         }
         if version.is_some_and(|version| version != YamlVersion::new(1, 1)) {
             let problem = "a '%YAML' directive that asks for another version than 1.1, which sops refuses";
@@ -145,7 +148,7 @@ impl<'a> Composer<'a> {
         let gap = Gap { before: usize::MAX, next: None, open: 0 };
         let mut rest = self.comments.settle(&mut self.stack, &gap);
         if let Some(root) = self.stack.first_mut() {
-            rest.drain(..).for_each(|comment| root.comment_after(comment));
+            root.comments_after(std::mem::take(&mut rest));
         }
         self.close_to(0)?;
         self.comments.discard();
@@ -172,9 +175,12 @@ impl<'a> Composer<'a> {
             self.item(span)?;
         }
         let value = self.value(text, style, tag, span)?;
-        if anchor != 0 && let Some(copier) = &mut self.copier {
+        if anchor != 0
+            && let Some(copier) = &mut self.copier
+        {
             let copy = copier.copy(self.source, &value, self.open);
-            self.anchors.insert(anchor, copy.map_err(|problem| SyntaxError::new(place(&span.start), problem))?);
+            self.anchors
+                .insert(anchor, copy.map_err(|problem| SyntaxError::new(place(&span.start), problem))?);
         }
         match role {
             None => match value {
@@ -230,7 +236,7 @@ impl<'a> Composer<'a> {
                 if container.flow {
                     // It has no entries of its own that the comments above it could wait for.
                     let heads = self.comments.take(byte(&span.start));
-                    heads.into_iter().for_each(|comment| container.comment_after(comment));
+                    container.comments_after(heads);
                 }
             }
             Some(Role::Key) => {
@@ -259,7 +265,7 @@ impl<'a> Composer<'a> {
         self.flow_depth -= 1;
         let rest = self.comments.take(byte(&span.start));
         if let Some(container) = self.stack.last_mut().filter(|container| container.column.is_some()) {
-            rest.into_iter().for_each(|comment| container.comment_after(comment));
+            container.comments_after(rest);
         }
         self.seen(&span.end);
         if self.open > 0 {
@@ -305,7 +311,7 @@ impl<'a> Composer<'a> {
         };
         self.close_to(self.open)?;
         if let Some(container) = self.stack.last_mut() {
-            heads.into_iter().for_each(|comment| container.comment_after(comment));
+            container.comments_after(heads);
             container.column = Some(position.column);
         }
         self.comments.entry(self.stack.len().saturating_sub(1), position.line);
@@ -343,7 +349,9 @@ impl<'a> Composer<'a> {
             }
             let (anchor, start) = (container.anchor, container.start);
             let value = container.into_value();
-            if anchor != 0 && let Some(copier) = &mut self.copier {
+            if anchor != 0
+                && let Some(copier) = &mut self.copier
+            {
                 let copy = copier.copy(self.source, &value, self.stack.len());
                 let copy = copy.map_err(|problem| SyntaxError::new(start, problem))?;
                 self.anchors.insert(anchor, copy);
@@ -365,7 +373,9 @@ impl<'a> Composer<'a> {
         let comment = Comment { text, inline: false };
         if self.has_line_for_itself(range.start) {
             self.comments.full_line(range.start, span.start.line(), span.start.col(), comment);
-        } else if self.flow_depth == 0 || self.stack.last().is_some_and(|container| container.column.is_some()) {
+        } else if self.flow_depth == 0
+            || self.stack.last().is_some_and(|container| container.column.is_some())
+        {
             self.comments.same_line(&mut self.stack, span.start.line(), range.start, comment);
         }
     }
@@ -395,7 +405,7 @@ impl<'a> Composer<'a> {
                     self.cursor = at + 1;
                     let before = bytes.get(..at)?;
                     let start = memchr::memrchr2(b'\n', b'\r', before).map_or(0, |before| before + 1);
-                    let below = bytes.get(at..end)?.iter().filter(|byte| **byte == b'\n').count();
+                    let below = memchr::memchr_iter(b'\n', bytes.get(at..end)?).count();
                     let line = node.line().saturating_sub(below);
                     return Some(Position { byte: at, line, column: at - start });
                 }

@@ -109,12 +109,11 @@ impl<'a> Emitter<'a> {
                     let own = std::mem::take(&mut heads);
                     let head = if std::mem::take(&mut is_first) { Vec::new() } else { own };
                     let line = std::mem::take(&mut inline);
-                    match key {
-                        Some(key) => self.pair(key, value, head, line, child),
-                        None => {
-                            let foot = if index == last { body.trailing(last) } else { Vec::new() };
-                            self.item(value, Notes { head, line, foot }, child);
-                        }
+                    if let Some(key) = key {
+                        self.pair(key, value, head, line, child);
+                    } else {
+                        let foot = if index == last { body.trailing(last) } else { Vec::new() };
+                        self.item(value, Notes { head, line, foot }, child);
                     }
                 }
                 None => {}

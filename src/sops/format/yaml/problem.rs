@@ -53,7 +53,9 @@ fn describe(kind: &ErrorKind) -> String {
         ErrorKind::ExpectedBlockSequenceEntry | ErrorKind::BlockSequenceEntryNotAllowed => {
             "a list item in the wrong place; is the line indented as its neighbours are?"
         }
-        ErrorKind::CommentNotSeparated => "a '#' that does not follow a blank; a string that holds one needs quotes",
+        ErrorKind::CommentNotSeparated => {
+            "a '#' that does not follow a blank; a string that holds one needs quotes"
+        }
         ErrorKind::CommentInterceptedScalar => "a comment inside of a string",
         ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
             "text behind a quoted string"
@@ -66,7 +68,9 @@ fn describe(kind: &ErrorKind) -> String {
         | ErrorKind::UnpairedLowSurrogate
         | ErrorKind::InvalidUnicodeEscape => "a '\\' in a quoted string that begins no escape sequence",
         ErrorKind::ZeroBlockScalarIndent | ErrorKind::InvalidBlockScalarHeader => "text behind a '|' or '>'",
-        ErrorKind::UnexpectedCharacter { .. } => "a character that no value can start with; a string needs quotes",
+        ErrorKind::UnexpectedCharacter { .. } => {
+            "a character that no value can start with; a string needs quotes"
+        }
         ErrorKind::BomInsideDocument => "a byte-order mark inside of the document",
         ErrorKind::InvalidDocumentEnd => "text behind a '...'",
         ErrorKind::MissingDocumentEndBeforeDirective => "a '%' directive inside of a document",
@@ -104,7 +108,8 @@ pub fn explain_conflict(text: &str, mut error: SyntaxError) -> SyntaxError {
     let marked = text.lines().take(lines).position(is_conflict_marker);
     if let Some(index) = marked {
         let line = index + 1;
-        error.problem = format!("{} (a merge conflict? line {line} looks like a conflict marker)", error.problem);
+        error.problem =
+            format!("{} (a merge conflict? line {line} looks like a conflict marker)", error.problem);
     }
     error
 }

@@ -24,7 +24,7 @@ pub enum Forced<'a> {
 }
 
 /// Sorts a tag. A tag that go-yaml does not know makes a string.
-pub fn forced<'a>(tag: Option<&'a Tag>) -> Forced<'a> {
+pub fn forced(tag: Option<&Tag>) -> Forced<'_> {
     let Some(tag) = tag else { return Forced::No };
     if tag.parts() == ("", "!") {
         return Forced::No;
@@ -37,6 +37,7 @@ pub fn forced<'a>(tag: Option<&'a Tag>) -> Forced<'a> {
 }
 
 /// The value of a scalar whose tag names a type. `None`: its text is not of that type.
+#[expect(clippy::cast_precision_loss, reason = "go-yaml rounds in the same way")]
 pub fn convert(text: &str, tag: &str) -> Option<Value> {
     match (resolve_as(text, tag == "timestamp"), tag) {
         (Some(value @ Value::Null), "null")
@@ -131,7 +132,8 @@ fn integer(text: &str) -> Option<Value> {
 
 /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, when it is in the range of a double.
 fn float(text: &str) -> Option<Value> {
-    let well_formed = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let well_formed =
+        text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     // Within these characters, Rust's grammar is the same.
     let float = well_formed.then(|| text.parse::<f64>().ok()).flatten()?;
     float.is_finite().then_some(Value::Float(float))
@@ -179,7 +181,20 @@ pub fn fold_old_breaks(text: &str, indent: Option<usize>) -> String {
 pub fn is_string_when_plain(text: &str) -> bool {
     let old_boolean = matches!(
         text,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off"
+        "y" | "Y"
+            | "yes"
+            | "Yes"
+            | "YES"
+            | "on"
+            | "On"
+            | "ON"
+            | "n"
+            | "N"
+            | "no"
+            | "No"
+            | "NO"
+            | "off"
+            | "Off"
             | "OFF"
     );
     !old_boolean && resolve(text).is_none() && !is_base_60(text)
@@ -191,10 +206,7 @@ fn is_base_60(text: &str) -> bool {
     let Some((first, rest)) = unsigned.split_once(':') else { return false };
     let (rest, fraction) = rest.split_once('.').unwrap_or((rest, ""));
     let digits_or_lines = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
-    let places = |field: &str| match field.as_bytes() {
-        [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'] => true,
-        _ => false,
-    };
+    let places = |field: &str| matches!(field.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']);
     first.bytes().next().is_some_and(|b| b.is_ascii_digit())
         && digits_or_lines(first)
         && rest.split(':').all(places)
@@ -205,7 +217,7 @@ fn is_base_60(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn shown(value: Option<Value>) -> String {
+    fn shown(value: Option<&Value>) -> String {
         match value {
             None => "string".to_owned(),
             Some(Value::Null) => "null".to_owned(),
@@ -276,7 +288,7 @@ mod tests {
             ("12:30:45", "string"),
             ("ENC[AES256_GCM,data:x]", "string"),
         ] {
-            assert_eq!(shown(resolve(text)), expected, "{text}");
+            assert_eq!(shown(resolve(text).as_ref()), expected, "{text}");
         }
     }
 
@@ -294,7 +306,7 @@ mod tests {
             ("2001-01-01", "int", "string"),
             ("x", "timestamp", "string"),
         ] {
-            assert_eq!(shown(convert(text, tag)), expected, "{text} {tag}");
+            assert_eq!(shown(convert(text, tag).as_ref()), expected, "{text} {tag}");
         }
     }
 

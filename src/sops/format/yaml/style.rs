@@ -88,9 +88,10 @@ fn starts_like_syntax(text: &str) -> bool {
     text.starts_with("---")
         || text.starts_with("...")
         || match first {
-            Some('#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`') => {
-                true
-            }
+            Some(
+                '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
+                | '`',
+            ) => true,
             Some('?' | ':' | '-') => before_blank,
             _ => false,
         }
