@@ -4,13 +4,16 @@
 //! what would cost time or memory out of proportion to the file. Printing is byte for byte that of `sops decrypt`.
 
 mod alias;
+mod body;
 mod comments;
 mod compose;
 mod container;
 mod emit;
 mod encoding;
+mod layout;
 mod lines;
 mod problem;
+mod quote;
 mod scalar;
 mod style;
 

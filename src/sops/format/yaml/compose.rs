@@ -10,8 +10,9 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StructureStyle, Ta
 
 use super::super::{MAX_DEPTH, SyntaxError};
 use super::alias::Copier;
-use super::comments::{Comments, Extent, Gap, Shape};
+use super::comments::{Comments, Gap, Shape};
 use super::container::{Container, Role};
+use super::layout::{self, Layout, Position, byte};
 use super::problem;
 use super::scalar::{self, Forced};
 use crate::sops::tree::{Comment, Entry, Map, Place, Text, Value};
@@ -37,7 +38,7 @@ pub fn documents(source: &[u8], text: &str, start: usize) -> Result<Vec<Map>, Sy
         open: 0,
         flow_depth: 0,
         comments: Comments::default(),
-        cursor: 0,
+        layout: Layout::new(text),
         anchors: HashMap::new(),
         old_breaks: text.contains(scalar::OLD_BREAKS),
         copier: text.contains('*').then(Copier::new),
@@ -69,8 +70,7 @@ struct Composer<'a> {
     open: usize,
     flow_depth: usize,
     comments: Comments,
-    /// All nodes before this byte have been seen.
-    cursor: usize,
+    layout: Layout<'a>,
     /// Copies of anchored values. Only kept when the file can hold an alias at all.
     anchors: HashMap<usize, Value>,
     copier: Option<Copier>,
@@ -78,19 +78,6 @@ struct Composer<'a> {
     root: Option<Map>,
     in_document: bool,
     documents: Vec<Map>,
-}
-
-/// Where an entry begins.
-struct Position {
-    byte: usize,
-    line: usize,
-    column: usize,
-}
-
-impl Position {
-    fn of(marker: &Marker) -> Self {
-        Self { byte: byte(marker), line: marker.line(), column: marker.col() }
-    }
 }
 
 impl<'a> Composer<'a> {
@@ -137,7 +124,7 @@ impl<'a> Composer<'a> {
             return Err(SyntaxError::new(place(&span.start), problem));
         }
         self.in_document = true;
-        self.seen(&span.end);
+        self.layout.seen(&span.end);
         Ok(())
     }
 
@@ -196,11 +183,11 @@ impl<'a> Composer<'a> {
             Some(Role::Value | Role::Item) => {
                 self.complete(value);
                 if !missing {
-                    self.comments.value(self.shape(style, span));
+                    self.comments.value(self.layout.shape(style, span));
                 }
             }
         }
-        self.seen(&span.end);
+        self.layout.seen(&span.end);
         Ok(())
     }
 
@@ -220,10 +207,10 @@ impl<'a> Composer<'a> {
             Some(Role::Key) => self.key(&value, span)?,
             Some(Role::Value | Role::Item) => {
                 self.complete(value);
-                self.comments.value(Shape::Scalar(extent(span)));
+                self.comments.value(Shape::Scalar(layout::extent(span)));
             }
         }
-        self.seen(&span.end);
+        self.layout.seen(&span.end);
         Ok(())
     }
 
@@ -250,7 +237,7 @@ impl<'a> Composer<'a> {
         }
         if container.flow {
             self.flow_depth += 1;
-            self.seen(&span.end);
+            self.layout.seen(&span.end);
         }
         self.open += 1;
         self.stack.push(container);
@@ -267,11 +254,11 @@ impl<'a> Composer<'a> {
         if let Some(container) = self.stack.last_mut().filter(|container| container.column.is_some()) {
             container.comments_after(rest);
         }
-        self.seen(&span.end);
+        self.layout.seen(&span.end);
         if self.open > 0 {
             self.close_to(self.open)?;
             self.comments.entry(self.open - 1, span.end.line());
-            self.comments.value(Shape::Flow(extent(span)));
+            self.comments.value(Shape::Flow(layout::extent(span)));
         }
         Ok(())
     }
@@ -282,9 +269,8 @@ impl<'a> Composer<'a> {
             return Err(SyntaxError::new(place(&span.start), problem));
         };
         let key = key.bytes(self.source).into();
-        let before = self.text.as_bytes().get(..byte(&span.start)).unwrap_or_default();
-        let is_explicit = before.trim_ascii_end().ends_with(b"?") && self.flow_depth == 0;
-        let mark = if is_explicit { self.find_indicator(b'?', &span.start) } else { None };
+        let is_explicit = self.flow_depth == 0 && self.layout.may_be_explicit_key(&span.start);
+        let mark = if is_explicit { self.layout.find_indicator(b'?', &span.start) } else { None };
         self.entry(&mark.unwrap_or_else(|| Position::of(&span.start)))?;
         if let Some(container) = self.stack.last_mut() {
             container.begin_pair(key, place(&span.start));
@@ -293,7 +279,7 @@ impl<'a> Composer<'a> {
     }
 
     fn item(&mut self, span: &Span) -> Result<(), SyntaxError> {
-        let dash = if self.flow_depth == 0 { self.find_indicator(b'-', &span.start) } else { None };
+        let dash = if self.flow_depth == 0 { self.layout.find_indicator(b'-', &span.start) } else { None };
         self.entry(&dash.unwrap_or_else(|| Position::of(&span.start)))?;
         if let Some(container) = self.stack.last_mut() {
             container.begin_item(place(&span.start));
@@ -322,18 +308,6 @@ impl<'a> Composer<'a> {
         if let Some(container) = self.stack.last_mut() {
             container.complete(value);
         }
-    }
-
-    fn shape(&self, style: ScalarStyle, span: &Span) -> Shape {
-        let mut extent = extent(span);
-        if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-            return Shape::Scalar(extent);
-        }
-        // The span takes in the line ends and empty lines that follow the text.
-        let text = span.slice(self.text).unwrap_or_default();
-        let behind = text.bytes().rev().take_while(|byte| matches!(byte, b'\n' | b'\r' | b' '));
-        extent.last_line = extent.last_line.saturating_sub(behind.filter(|byte| *byte == b'\n').count());
-        Shape::Block(extent)
     }
 
     /// Takes containers off the stack until `depth` are left, each becoming the value of the one below.
@@ -371,55 +345,13 @@ impl<'a> Composer<'a> {
         let len = range.len().saturating_sub(1);
         let text = Text::Span { start: self.start + range.start + 1, len };
         let comment = Comment { text, inline: false };
-        if self.has_line_for_itself(range.start) {
+        if self.layout.is_line_start(range.start) {
             self.comments.full_line(range.start, span.start.line(), span.start.col(), comment);
         } else if self.flow_depth == 0
             || self.stack.last().is_some_and(|container| container.column.is_some())
         {
             self.comments.same_line(&mut self.stack, span.start.line(), range.start, comment);
         }
-    }
-
-    /// Whether only blanks and dashes stand before byte `at` on its line: `- # comment` stands beside no value.
-    fn has_line_for_itself(&self, at: usize) -> bool {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        before
-            .iter()
-            .rev()
-            .find(|byte| !matches!(byte, b' ' | b'\t' | b'-'))
-            .is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
-    }
-
-    /// The `-` in front of an item or the `?` in front of a key. The parser does not report them, so they are looked
-    /// for between the cursor and the node, where there are only blanks, comments and properties of the node.
-    fn find_indicator(&mut self, indicator: u8, node: &Marker) -> Option<Position> {
-        let bytes = self.text.as_bytes();
-        let end = byte(node);
-        let mut at = self.cursor;
-        while at < end {
-            let rest = bytes.get(at..end)?;
-            match rest {
-                [b' ' | b'\t' | b'\r' | b'\n', ..] => at += 1,
-                [b'#', ..] => at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
-                [first] | [first, b' ' | b'\t' | b'\r' | b'\n', ..] if *first == indicator => {
-                    self.cursor = at + 1;
-                    let before = bytes.get(..at)?;
-                    let start = memchr::memrchr2(b'\n', b'\r', before).map_or(0, |before| before + 1);
-                    let below = memchr::memchr_iter(b'\n', bytes.get(at..end)?).count();
-                    let line = node.line().saturating_sub(below);
-                    return Some(Position { byte: at, line, column: at - start });
-                }
-                _ => {
-                    let token = rest.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
-                    at += token.unwrap_or(rest.len());
-                }
-            }
-        }
-        None
-    }
-
-    fn seen(&mut self, marker: &Marker) {
-        self.cursor = self.cursor.max(byte(marker));
     }
 
     fn next_role(&self) -> Option<Role> {
@@ -469,14 +401,6 @@ impl<'a> Composer<'a> {
             Text::owned(text.into_owned().into_bytes())
         }
     }
-}
-
-fn byte(marker: &Marker) -> usize {
-    marker.byte_offset().unwrap_or(usize::MAX)
-}
-
-fn extent(span: &Span) -> Extent {
-    Extent { first_line: span.start.line(), last_line: span.end.line(), end: byte(&span.end) }
 }
 
 fn not_a_mapping(span: &Span) -> SyntaxError {

@@ -375,7 +375,7 @@ fn alias_bombs_are_refused() {
     }
     assert!(failure(&source).contains("the aliases of this file stand for too much"));
     let long = "x".repeat(1_000_000);
-    let uses: String = (0..100).map(|n| format!("k{n}: *a\n")).collect();
+    let uses = (0..100).map(|n| format!("k{n}: *a\n")).collect::<Vec<_>>().concat();
     assert!(
         failure(&format!("a: &a {long}\n{uses}")).contains("the aliases of this file stand for too much")
     );
