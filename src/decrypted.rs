@@ -1,5 +1,7 @@
 //! Every file of a plan with its content, or why it has none: the last pure step before the machine is touched.
 
+use std::path::Path;
+
 use crate::diagnostic::Diagnostic;
 use crate::plan::{Plan, Secret, Selection, Target, Template, TemplateSource};
 use crate::secret::{Plaintext, SecretBytes};
@@ -70,28 +72,31 @@ fn pick<'d>(
     secret: &Secret,
     document: &'d Document<Opened>,
 ) -> Result<Plaintext<'d>, Diagnostic> {
-    let file = plan.files.get(secret.file).map(|file| file.path.display().to_string()).unwrap_or_default();
+    let path = plan.files.get(secret.file).map_or(Path::new(""), |file| &file.path);
     let title = &secret.target.title;
     match &secret.selection {
         Selection::Whole => document
             .emit()
-            .map_err(|error| Diagnostic::new(format!("{title}: cannot print '{file}': {error}"))),
-        Selection::Value(key) => document.pick(key).map_err(|error| {
-            let diagnostic = Diagnostic::new(format!("{title}: cannot be taken from '{file}': {error}"));
-            not_found_help(diagnostic, &error)
-        }),
+            .map_err(|error| Diagnostic::new(format!("{title}: cannot print '{}': {error}", path.display()))),
+        Selection::Value(key) => {
+            document.pick(key).map_err(|error| cannot_pick(&secret.target, path, &error))
+        }
     }
 }
 
-/// What a missing key could have been meant to be.
-fn not_found_help(diagnostic: Diagnostic, error: &PickError) -> Diagnostic {
-    let PickError::Find(error) = error else { return diagnostic };
-    explain_missing(diagnostic, error)
+/// A value that cannot be installed; of one that is not there, what could have been meant.
+#[must_use]
+pub fn cannot_pick(target: &Target, file: &Path, error: &PickError) -> Diagnostic {
+    let title = &target.title;
+    let diagnostic = Diagnostic::new(format!("{title}: cannot be taken from '{}': {error}", file.display()));
+    match error {
+        PickError::Find(error) => explain_missing(diagnostic, error),
+        PickError::Null(_) | PickError::Emit(_) => diagnostic,
+    }
 }
 
 /// Adds the keys that are there, nearest first, to a diagnostic about one that is not.
-#[must_use]
-pub fn explain_missing(diagnostic: Diagnostic, error: &FindError) -> Diagnostic {
+fn explain_missing(diagnostic: Diagnostic, error: &FindError) -> Diagnostic {
     let FindError::Missing { path, siblings } = error else { return diagnostic };
     if siblings.is_empty() {
         return diagnostic.note("there are no keys at this level");

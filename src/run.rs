@@ -87,10 +87,8 @@ fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
             };
             for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
                 let Selection::Value(key) = &secret.selection else { continue };
-                if let Err(error) = document.find(key) {
-                    let (title, path) = (&secret.target.title, file.path.display());
-                    let problem = format!("{title}: cannot be taken from '{path}': {error}");
-                    report.push(decrypted::explain_missing(Diagnostic::new(problem), &error));
+                if let Err(error) = document.locate(key) {
+                    report.push(decrypted::cannot_pick(&secret.target, &file.path, &error));
                 }
             }
         }

@@ -79,12 +79,19 @@ impl<State> Document<State> {
         &self.metadata
     }
 
-    /// Finds a value in the first (usually only) document of the file. In a sealed document this tells whether the
-    /// key is there; the value found is still encrypted.
+    /// Checks that there is something to install under a key, which can be told while it is still encrypted.
     ///
     /// # Errors
-    /// See [`KeyPath::find`].
-    pub fn find(&self, key: &KeyPath) -> Result<&Value, FindError> {
+    /// When there is no such value, or it is null.
+    pub fn locate(&self, key: &KeyPath) -> Result<(), PickError> {
+        match self.find(key)? {
+            Value::Null => Err(PickError::Null(key.as_str().to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds a value in the first (usually only) document of the file.
+    fn find(&self, key: &KeyPath) -> Result<&Value, FindError> {
         static EMPTY: Map = Map(Vec::new());
         key.find(self.branches.first().unwrap_or(&EMPTY))
     }

@@ -526,6 +526,17 @@ proptest! {
     }
 
     #[test]
+    fn another_reader_finds_the_same_strings(
+        strings in prop::collection::btree_map("[a-z]{1,8}", "[ -~äöü€\u{1f600}\n]{0,40}", 1..8),
+    ) {
+        let entries = strings.iter().map(|(key, text)| pair(format!("k{key}").as_bytes(), string(text)));
+        let printed = emit(&[Map(entries.collect())], &[]).unwrap();
+        let other: std::collections::BTreeMap<String, String> = serde_yaml::from_slice(printed.expose()).unwrap();
+        let ours = strings.into_iter().map(|(key, text)| (format!("k{key}"), text)).collect();
+        prop_assert_eq!(other, ours);
+    }
+
+    #[test]
     fn reading_never_panics_and_spans_stay_inside(source in "[a-c0-9:# \\n\\t'\"|>\\[\\]{},&*!?%@`~<=.-]{0,60}") {
         if let Ok(documents) = read(source.as_bytes()) {
             for span in collect_spans(&documents) {
