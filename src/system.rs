@@ -13,5 +13,6 @@ pub mod live;
 pub mod lock;
 pub mod mount;
 mod private;
+pub mod process;
 pub mod store;
 pub mod units;
