@@ -137,14 +137,15 @@ pub struct Environment {
     /// `SOPS_RESTART_UNITS_VIA_SYSTEMCTL=1`: units are told by `systemctl`, not in lists.
     pub restart_via_systemctl: bool,
     pub keys: keys::Environment,
+    /// The name that the program was called by, without directories.
+    pub program: String,
 }
 
 /// Reads the environment.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-pub fn environment() -> Environment {
+pub fn environment(program: &str) -> Environment {
     let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let set = |name: &str| std::env::var_os(name).is_some();
     let home = path("HOME");
     Environment {
         runtime_dir: path("XDG_RUNTIME_DIR").and_then(|dir| dir.into_os_string().into_string().ok()),
@@ -157,9 +158,13 @@ pub fn environment() -> Environment {
             age_key: std::env::var_os("SOPS_AGE_KEY").map(|text| SecretBytes::new(text.into_encoded_bytes())),
             age_key_file: path("SOPS_AGE_KEY_FILE"),
             age_ssh_private_key_file: path("SOPS_AGE_SSH_PRIVATE_KEY_FILE"),
-            age_key_cmd: set("SOPS_AGE_KEY_CMD"),
-            age_ssh_private_key_cmd: set("SOPS_AGE_SSH_PRIVATE_KEY_CMD"),
+            age_key_cmd: std::env::var_os("SOPS_AGE_KEY_CMD"),
+            age_ssh_private_key_cmd: std::env::var_os("SOPS_AGE_SSH_PRIVATE_KEY_CMD"),
+            gpg_exec: std::env::var_os("SOPS_GPG_EXEC").filter(|program| !program.is_empty()),
+            // A plugin or a command may need variables that nobody here knows of; keys are not among them.
+            handed_on: std::env::vars_os().filter(|(name, _)| name != "SOPS_AGE_KEY").collect(),
         },
+        program: program.to_owned(),
     }
 }
 

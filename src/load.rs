@@ -224,6 +224,9 @@ fn locked_help(path: &str, groups: &[GroupOutcome], keyring: &Keyring) -> String
                 "there is no usable key on this machine: see to {}, and that its file system is mounted this early",
                 skipped.source
             ),
+            None if keyring.has_programs() => format!(
+                "encrypt the file to a key that the program above has: name it in .sops.yaml and run `sops updatekeys {path}` where it opens"
+            ),
             None => "no key is configured: set `sops.age.sshKeyPaths` or `sops.age.keyFile`".to_owned(),
         };
     };

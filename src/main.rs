@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Err(report) = run::run(&arguments, cli::environment()) else { return ExitCode::SUCCESS };
+    let Err(report) = run::run(&arguments, cli::environment(&program)) else { return ExitCode::SUCCESS };
     for diagnostic in report.0 {
         tracing::error!("{diagnostic}");
     }

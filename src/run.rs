@@ -41,9 +41,11 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         (false, true) => Accounts::RootOnly,
         (false, false) => Accounts::system(),
     };
+    let program = environment.program.clone();
     let keyring = Keyring::collect(&sources(&plan, environment));
-    announce_keys(&plan, &keyring);
+    let told = announce_keys(&plan, &keyring, &program);
     let (documents, mut report) = documents(&plan, &keyring);
+    report.0.extend(told.err());
     let template_files = load::template_files(&plan);
     let files = decrypted::assemble(&plan, &documents, &template_files);
     let owners = owners(&files, &accounts, &mut report);
@@ -100,7 +102,9 @@ fn sources(plan: &Plan, environment: Environment) -> Sources {
     let mut sources = Sources {
         age_ssh_key_paths: plan.keys.age_ssh_key_paths.clone(),
         ssh_key_paths: plan.keys.ssh_key_paths.clone(),
+        gnupg_home: plan.keys.gnupg_home.clone(),
         age_key_file: plan.keys.age_key_file.clone(),
+        may_ask: plan.user_mode,
         environment: environment.keys,
         ..Sources::default()
     };
@@ -114,13 +118,25 @@ fn sources(plan: &Plan, environment: Environment) -> Sources {
     sources
 }
 
-/// `logging.keyImport`: every configured key is named, needed or not.
-fn announce_keys(plan: &Plan, keyring: &Keyring) {
-    if plan.logging.key_import {
-        for (path, recipient) in keyring.imported() {
-            tracing::info!("Imported {} as age key with fingerprint {recipient}", path.display());
-        }
+/// `logging.keyImport`: every configured key is named, needed or not; OpenPGP keys on standard output, as in the
+/// original.
+fn announce_keys(plan: &Plan, keyring: &Keyring, program: &str) -> Result<(), Diagnostic> {
+    if !plan.logging.key_import {
+        return Ok(());
     }
+    for (path, recipient) in keyring.imported() {
+        tracing::info!("Imported {} as age key with fingerprint {recipient}", path.display());
+    }
+    let mut out = std::io::stdout().lock();
+    for (path, fingerprint) in keyring.imported_pgp() {
+        writeln!(out, "{program}: Imported {} as GPG key with fingerprint {fingerprint}", path.display())
+            .map_err(|error| not_written(&error))?;
+    }
+    Ok(())
+}
+
+fn not_written(error: &std::io::Error) -> Diagnostic {
+    Diagnostic::new(format!("cannot write to standard output: {error}"))
 }
 
 fn documents(plan: &Plan, keyring: &Keyring) -> (Vec<Option<Document<Opened>>>, Report) {
@@ -254,7 +270,7 @@ fn notify(plan: &Plan, changes: &Changes, channel: Channel, report: &mut Report)
         let mut out = std::io::stdout().lock();
         for line in changes.lines(channel.is_dry()) {
             if let Err(error) = writeln!(out, "{line}") {
-                report.push(Diagnostic::new(format!("cannot write to standard output: {error}")));
+                report.push(not_written(&error));
                 return;
             }
         }

@@ -26,13 +26,18 @@ const ARMOR_LIMIT: usize = 64 << 10;
 /// The longest payload, in bytes. A data key or a share of it has 33 at most.
 const PAYLOAD_LIMIT: usize = 1024;
 
-/// The payload of the armored age file `armor`, opened by the first of `identities` that can.
+/// Opens stanzas by other means than the identities here. Says why not, if there is more to say than that none of the
+/// stanzas is for it.
+pub type Helper<'a> = &'a dyn Fn(&[Stanza]) -> Result<FileKey, Option<String>>;
+
+/// The payload of the armored age file `armor`, opened by the first of `identities` that can, or by the `helper`.
 ///
 /// # Errors
 /// Why it does not open; the words never hold content.
 pub fn open<'a>(
     armor: &str,
     identities: impl Iterator<Item = &'a Identity> + Clone,
+    helper: Option<Helper>,
 ) -> Result<SecretBytes, Refusal> {
     let file = dearmor(armor)?;
     let decryptor = Decryptor::new_buffered(file.as_slice()).map_err(|error| {
@@ -42,7 +47,7 @@ pub fn open<'a>(
             _ => "its age header is malformed",
         })
     })?;
-    let attempt = Attempt { identities, findings: RefCell::default() };
+    let attempt = Attempt { identities, helper, findings: RefCell::default() };
     let opened = decryptor.decrypt([&attempt as &dyn age::Identity].into_iter());
     let mut payload = opened.map_err(|error| match error {
         DecryptError::InvalidMac => broken("its header was altered"),
@@ -80,7 +85,8 @@ fn dearmor(armor: &str) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-fn read_payload(payload: &mut impl Read) -> Result<SecretBytes, Refusal> {
+/// What is inside, read to its end.
+pub fn read_payload(payload: &mut impl Read) -> Result<SecretBytes, Refusal> {
     let mut buffer = Zeroizing::new([0; PAYLOAD_LIMIT + 1]);
     let mut len = 0;
     // Reading to the very end is what checks the last chunk.
@@ -99,8 +105,9 @@ fn read_payload(payload: &mut impl Read) -> Result<SecretBytes, Refusal> {
 
 /// All identities at once, shown to the age crate as one: it gives up at the first identity that reports an error,
 /// and its errors would not say which stanzas it met.
-struct Attempt<I> {
+struct Attempt<'h, I> {
     identities: I,
+    helper: Option<Helper<'h>>,
     findings: RefCell<Findings>,
 }
 
@@ -114,9 +121,11 @@ struct Findings {
     known_type: bool,
     /// The first type that cannot.
     unknown_type: Option<String>,
+    /// Whether there was a helper, and what it said.
+    helper: Option<Option<String>>,
 }
 
-impl<'a, I: Iterator<Item = &'a Identity> + Clone> Attempt<I> {
+impl<'a, I: Iterator<Item = &'a Identity> + Clone> Attempt<'_, I> {
     fn file_key(&self, stanzas: &[Stanza]) -> Result<FileKey, Findings> {
         let mut findings = Findings::default();
         for identity in self.identities.clone() {
@@ -132,6 +141,12 @@ impl<'a, I: Iterator<Item = &'a Identity> + Clone> Attempt<I> {
                 }
             }
         }
+        if let Some(helper) = self.helper {
+            match helper(stanzas) {
+                Ok(key) => return Ok(key),
+                Err(reason) => findings.helper = Some(reason),
+            }
+        }
         // Writers add a stanza of a random type now and then, to keep readers tolerant ("grease").
         for stanza in stanzas.iter().filter(|stanza| !stanza.tag.ends_with("-grease")) {
             if STANZA_TYPES.contains(&stanza.tag.as_str()) {
@@ -144,7 +159,7 @@ impl<'a, I: Iterator<Item = &'a Identity> + Clone> Attempt<I> {
     }
 }
 
-impl<'a, I: Iterator<Item = &'a Identity> + Clone> age::Identity for Attempt<I> {
+impl<'a, I: Iterator<Item = &'a Identity> + Clone> age::Identity for Attempt<'_, I> {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
         self.unwrap_stanzas(slice::from_ref(stanza))
     }
@@ -167,19 +182,23 @@ impl Findings {
             Self { does_not_open: Some(kind), .. } => {
                 broken(&format!("its {kind} stanza names a key that is here, but does not open with it"))
             }
-            Self { known_type: false, unknown_type: Some(kind), .. } => unsupported(&kind),
+            Self { helper: Some(Some(reason)), .. } => Refusal::Unsupported(reason),
+            Self { known_type: false, unknown_type: Some(kind), helper, .. } => {
+                unsupported(&kind, helper.is_some())
+            }
             _ => Refusal::NotOurs,
         }
     }
 }
 
 /// Why no identity here can ever open a stanza of this type.
-fn unsupported(kind: &str) -> Refusal {
+fn unsupported(kind: &str, with_plugins: bool) -> Refusal {
     // The type is any printable text; the known ones are short.
     let shown: String = kind.chars().take(40).collect();
     Refusal::Unsupported(match kind {
         "scrypt" => "it is protected by a passphrase".into(),
         "ssh-rsa" | "mlkem768x25519" => format!("this build cannot open recipient type '{shown}'"),
-        _ => format!("recipient type '{shown}' needs an age plugin, which is not supported yet"),
+        _ if with_plugins => format!("no age plugin identity here opens recipient type '{shown}'"),
+        _ => format!("recipient type '{shown}' needs the identity of an age plugin, and none is here"),
     })
 }

@@ -7,6 +7,8 @@
 use std::str;
 
 use super::identity::Identity;
+#[cfg(feature = "age-plugins")]
+use super::plugin::PluginIdentity;
 #[cfg(feature = "age-pq")]
 use super::post_quantum::PostQuantum;
 use super::source::Unusable;
@@ -23,11 +25,15 @@ const TOLD_LINES: usize = 8;
 #[derive(Default)]
 pub struct IdentityFile {
     pub identities: Vec<(usize, Identity)>,
+    #[cfg(feature = "age-plugins")]
+    pub plugins: Vec<(usize, PluginIdentity)>,
     pub skipped: Vec<(usize, Unusable)>,
     /// Number of further lines that cannot be used.
     pub more_skipped: usize,
     /// Whether all of it is on one line, so that its number says nothing.
     pub single_line: bool,
+    /// Number of identities of every kind.
+    found: usize,
 }
 
 impl IdentityFile {
@@ -53,7 +59,7 @@ impl IdentityFile {
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             file.read_line(index + 1, line);
         }
-        if file.identities.is_empty() && file.skipped.is_empty() {
+        if file.found == 0 && file.skipped.is_empty() {
             return Err(Unusable::NoIdentity);
         }
         Ok(file)
@@ -63,8 +69,8 @@ impl IdentityFile {
         let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let mut failed = None;
         for word in words.take_while(|word| !word.starts_with(b"#")) {
-            match identity(word) {
-                Ok(identity) => self.identities.push((number, identity)),
+            match self.take(number, word) {
+                Ok(()) => self.found += 1,
                 Err(reason) => failed = failed.or(Some(reason)),
             }
         }
@@ -74,17 +80,34 @@ impl IdentityFile {
             None => {}
         }
     }
+
+    /// Takes the identity that `word` spells. Upper case only, as everywhere in age.
+    fn take(&mut self, line: usize, word: &[u8]) -> Result<(), Unusable> {
+        let word = str::from_utf8(word).map_err(|_| Unusable::NotAnIdentity)?;
+        if word.starts_with("AGE-PLUGIN-") {
+            return self.take_plugin(line, word);
+        }
+        self.identities.push((line, identity(word)?));
+        Ok(())
+    }
+
+    #[cfg(feature = "age-plugins")]
+    fn take_plugin(&mut self, line: usize, word: &str) -> Result<(), Unusable> {
+        self.plugins.push((line, PluginIdentity::parse(word)?));
+        Ok(())
+    }
+
+    #[cfg(not(feature = "age-plugins"))]
+    fn take_plugin(&mut self, _: usize, _: &str) -> Result<(), Unusable> {
+        Err(Unusable::PluginUnsupported)
+    }
 }
 
-/// The identity that `word` spells. Upper case only, as everywhere in age.
-fn identity(word: &[u8]) -> Result<Identity, Unusable> {
-    let word = str::from_utf8(word).map_err(|_| Unusable::NotAnIdentity)?;
+fn identity(word: &str) -> Result<Identity, Unusable> {
     if word.starts_with("AGE-SECRET-KEY-PQ-1") {
         post_quantum(word)
     } else if word.starts_with("AGE-SECRET-KEY-1") {
         X25519::parse(word).map(Identity::X25519).ok_or(Unusable::MalformedIdentity)
-    } else if word.starts_with("AGE-PLUGIN-") {
-        Err(Unusable::PluginIdentity)
     } else if word.starts_with("age1") {
         Err(Unusable::Recipient)
     } else {
@@ -150,7 +173,7 @@ mod tests {
             [
                 (1, Unusable::NotAnIdentity),
                 (3, Unusable::MalformedIdentity),
-                (4, Unusable::PluginIdentity),
+                (4, Unusable::MalformedIdentity),
                 (5, Unusable::Recipient),
                 (6, Unusable::NotAnIdentity),
             ]

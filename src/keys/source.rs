@@ -8,7 +8,7 @@ use nix::libc;
 
 use crate::system::file::{Cause, FileError, Kind};
 
-/// A place that may hold identities: a file, an environment variable, or one line of either.
+/// A place that may hold identities: a file, an environment variable (or the command in it), or one line of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     place: Place,
@@ -37,6 +37,10 @@ impl Source {
 
     pub(super) fn variable(name: &'static str) -> Self {
         Self { place: Place::Variable(name), line: None }
+    }
+
+    pub(super) fn is_variable(&self) -> bool {
+        matches!(self.place, Place::Variable(_))
     }
 
     pub(super) fn at_line(&self, line: usize) -> Self {
@@ -104,15 +108,16 @@ pub enum Unusable {
     Recipient,
     #[error("it is a malformed age identity")]
     MalformedIdentity,
-    #[error("age plugin identities are not supported yet")]
-    PluginIdentity,
+    #[error("it is an age plugin identity, which this build cannot use")]
+    PluginUnsupported,
     #[error("it is a post-quantum identity, which this build cannot use")]
     PostQuantumUnsupported,
     #[error("{0} more lines cannot be used")]
     MoreLines(usize),
 
-    #[error("commands are not supported yet")]
-    Command,
+    /// Why a command printed no keys.
+    #[error("{0}")]
+    Command(String),
 }
 
 impl From<FileError> for Unusable {

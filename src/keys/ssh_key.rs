@@ -26,7 +26,7 @@ pub enum SshKey {
 }
 
 /// The numbers of an RSA key, big-endian, unchecked.
-#[cfg_attr(not(feature = "age-ssh"), allow(dead_code))]
+#[cfg_attr(not(any(feature = "age-ssh", feature = "pgp")), allow(dead_code))]
 pub struct RsaNumbers {
     pub modulus: Vec<u8>,
     pub public_exponent: Vec<u8>,

@@ -88,6 +88,15 @@ pub trait Unwrap: Sync {
     /// # Errors
     /// Why it does not open.
     fn unwrap(&self, stanza: &Stanza) -> Result<SecretBytes, Refusal>;
+
+    /// The same with the help of other programs, which may take long. `refusal` is what [`unwrap`](Self::unwrap)
+    /// said. Asked only for a group of which no stanza opens without.
+    ///
+    /// # Errors
+    /// Why it does not open that way either.
+    fn unwrap_with_programs(&self, _: &Stanza, refusal: Refusal) -> Result<SecretBytes, Refusal> {
+        Err(refusal)
+    }
 }
 
 /// What became of one key group: whether it gave its share, and why each stanza that was tried did not open.
@@ -113,7 +122,8 @@ pub enum RecoverError {
 /// share of it (several, of which `threshold` are needed).
 ///
 /// Every group is tried even after enough have opened, and all their shares are combined, as sops does. Within a
-/// group the stanzas that name an identity of ours come first, then the other age stanzas, then the rest.
+/// group the stanzas that name an identity of ours come first, then the other age stanzas, then the rest; other
+/// programs are asked, in the same order, when all of them have failed.
 ///
 /// # Errors
 /// With every refusal of every group, when not enough of them open.
@@ -125,16 +135,23 @@ pub fn recover(
     let mut shares = Vec::with_capacity(groups.len());
     let mut outcomes = Vec::with_capacity(groups.len());
     for stanzas in groups {
-        let mut refusals = Vec::new();
-        let share = by_promise(stanzas, keyring).into_iter().find_map(|stanza| {
-            let refusal = match keyring.unwrap(stanza) {
-                Ok(share) if share.is_empty() => Refusal::Broken("the key inside is empty".to_owned()),
-                Ok(share) => return Some(share),
-                Err(refusal) => refusal,
-            };
-            refusals.push((stanza.kind, stanza.recipient.clone(), refusal));
-            None
+        let mut refused = Vec::new();
+        let mut share = by_promise(stanzas, keyring).into_iter().find_map(|stanza| {
+            keyring.unwrap(stanza).and_then(filled).map_err(|refusal| refused.push((stanza, refusal))).ok()
         });
+        let mut refusals = Vec::with_capacity(refused.len());
+        for (stanza, mut refusal) in refused {
+            if share.is_none() {
+                match keyring.unwrap_with_programs(stanza, refusal).and_then(filled) {
+                    Ok(opened) => {
+                        share = Some(opened);
+                        continue;
+                    }
+                    Err(last) => refusal = last,
+                }
+            }
+            refusals.push((stanza.kind, stanza.recipient.clone(), refusal));
+        }
         outcomes.push(GroupOutcome { opened: share.is_some(), refusals });
         shares.extend(share);
     }
@@ -157,6 +174,11 @@ pub fn recover(
         }
     };
     DataKey::new(key.expose()).ok_or(RecoverError::Length(key.len()))
+}
+
+/// An empty key counts as none, as in sops.
+fn filled(share: SecretBytes) -> Result<SecretBytes, Refusal> {
+    if share.is_empty() { Err(Refusal::Broken("the key inside is empty".to_owned())) } else { Ok(share) }
 }
 
 fn by_promise<'a>(stanzas: &'a [Stanza], keyring: &dyn Unwrap) -> Vec<&'a Stanza> {

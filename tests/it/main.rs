@@ -10,6 +10,7 @@
 )]
 
 mod fixtures;
+mod gnupg;
 mod namespace;
 mod store;
 mod vectors;
