@@ -16,7 +16,6 @@ mod identity_file;
 mod identity_set;
 #[cfg(feature = "pgp")]
 mod pgp;
-#[cfg(feature = "age-plugins")]
 mod plugin;
 #[cfg(feature = "age-pq")]
 mod post_quantum;
@@ -199,7 +198,9 @@ impl Keyring {
 
     /// Whether keys are configured that cannot be named, because a program holds them.
     pub fn has_programs(&self) -> bool {
-        self.gnupg.is_configured() || !self.commands.is_empty() || self.sets().any(IdentitySet::has_plugins)
+        self.gnupg.is_configured()
+            || !self.commands.is_empty()
+            || self.sets().any(|set| !set.plugins.is_empty())
     }
 
     /// What is known by now.
@@ -246,6 +247,7 @@ impl Keyring {
     }
 
     #[cfg(not(any(feature = "age-ssh", feature = "pgp")))]
+    #[allow(clippy::unused_self)] // Its twin above uses it.
     fn hold_rsa(&mut self, _: &Source, _: &Path, _: RsaNumbers) -> Result<(), Unusable> {
         Err(Unusable::RsaUnsupported)
     }
@@ -276,10 +278,11 @@ impl Keyring {
         }
     }
 
+    #[cfg_attr(not(feature = "pgp"), allow(clippy::unused_self))]
     fn open_pgp(&self, message: &str) -> Result<SecretBytes, Refusal> {
         #[cfg(feature = "pgp")]
         if !self.pgp.is_empty() {
-            return self::pgp::open(message, self.pgp.iter());
+            return self::pgp::open(message, &self.pgp);
         }
         #[cfg(not(feature = "pgp"))]
         let _ = message;
@@ -297,7 +300,6 @@ impl Keyring {
                 opened => return opened,
             }
         }
-        #[cfg(feature = "age-plugins")]
         if let Some(outcome) = self.open_with_plugins(stanza) {
             match outcome {
                 Err(Refusal::NotOurs) => {}
@@ -309,9 +311,8 @@ impl Keyring {
     }
 
     /// `None` when there is no plugin to ask.
-    #[cfg(feature = "age-plugins")]
     fn open_with_plugins(&self, stanza: &Stanza) -> Option<Result<SecretBytes, Refusal>> {
-        if !self.sets().any(IdentitySet::has_plugins) {
+        if !self.sets().any(|set| !set.plugins.is_empty()) {
             return None;
         }
         let helper = |stanzas: &[age_core::format::Stanza]| {

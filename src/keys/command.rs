@@ -149,7 +149,7 @@ fn words(line: &[u8]) -> Result<Vec<OsString>, &'static str> {
             b' ' | b'\t' | b'\r' | b'\n' => words.extend(word.take()),
             b'#' if word.is_none() => while bytes.next().is_some_and(|byte| byte != b'\n') {},
             b'\\' => {
-                word.get_or_insert_default().push(bytes.next().ok_or("nothing follows its last backslash")?)
+                word.get_or_insert_default().push(bytes.next().ok_or("nothing follows its last backslash")?);
             }
             quote @ (b'"' | b'\'') => {
                 let word = word.get_or_insert_default();
@@ -157,7 +157,7 @@ fn words(line: &[u8]) -> Result<Vec<OsString>, &'static str> {
                     match bytes.next().ok_or("a quote in it is not closed")? {
                         byte if byte == quote => break,
                         b'\\' if quote == b'"' => {
-                            word.push(bytes.next().ok_or("a quote in it is not closed")?)
+                            word.push(bytes.next().ok_or("a quote in it is not closed")?);
                         }
                         byte => word.push(byte),
                     }

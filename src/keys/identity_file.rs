@@ -7,7 +7,6 @@
 use std::str;
 
 use super::identity::Identity;
-#[cfg(feature = "age-plugins")]
 use super::plugin::PluginIdentity;
 #[cfg(feature = "age-pq")]
 use super::post_quantum::PostQuantum;
@@ -25,15 +24,12 @@ const TOLD_LINES: usize = 8;
 #[derive(Default)]
 pub struct IdentityFile {
     pub identities: Vec<(usize, Identity)>,
-    #[cfg(feature = "age-plugins")]
     pub plugins: Vec<(usize, PluginIdentity)>,
     pub skipped: Vec<(usize, Unusable)>,
     /// Number of further lines that cannot be used.
     pub more_skipped: usize,
     /// Whether all of it is on one line, so that its number says nothing.
     pub single_line: bool,
-    /// Number of identities of every kind.
-    found: usize,
 }
 
 impl IdentityFile {
@@ -59,7 +55,7 @@ impl IdentityFile {
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             file.read_line(index + 1, line);
         }
-        if file.found == 0 && file.skipped.is_empty() {
+        if file.identities.is_empty() && file.plugins.is_empty() && file.skipped.is_empty() {
             return Err(Unusable::NoIdentity);
         }
         Ok(file)
@@ -69,9 +65,8 @@ impl IdentityFile {
         let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let mut failed = None;
         for word in words.take_while(|word| !word.starts_with(b"#")) {
-            match self.take(number, word) {
-                Ok(()) => self.found += 1,
-                Err(reason) => failed = failed.or(Some(reason)),
+            if let Err(reason) = self.take(number, word) {
+                failed = failed.or(Some(reason));
             }
         }
         match failed {
@@ -85,21 +80,11 @@ impl IdentityFile {
     fn take(&mut self, line: usize, word: &[u8]) -> Result<(), Unusable> {
         let word = str::from_utf8(word).map_err(|_| Unusable::NotAnIdentity)?;
         if word.starts_with("AGE-PLUGIN-") {
-            return self.take_plugin(line, word);
+            self.plugins.push((line, PluginIdentity::parse(word)?));
+        } else {
+            self.identities.push((line, identity(word)?));
         }
-        self.identities.push((line, identity(word)?));
         Ok(())
-    }
-
-    #[cfg(feature = "age-plugins")]
-    fn take_plugin(&mut self, line: usize, word: &str) -> Result<(), Unusable> {
-        self.plugins.push((line, PluginIdentity::parse(word)?));
-        Ok(())
-    }
-
-    #[cfg(not(feature = "age-plugins"))]
-    fn take_plugin(&mut self, _: usize, _: &str) -> Result<(), Unusable> {
-        Err(Unusable::PluginUnsupported)
     }
 }
 
@@ -168,12 +153,14 @@ mod tests {
         let file =
             parse(&format!("{lower}\n{ONE}\n{damaged}\nAGE-PLUGIN-YUBIKEY-1QQQQ\n{ONE_PUBLIC}\nx {TWO}\n"));
         assert_eq!(found(&file), [(2, ONE_PUBLIC), (6, TWO_PUBLIC)]);
+        let plugins = cfg!(feature = "age-plugins");
+        let plugin_line = if plugins { Unusable::MalformedIdentity } else { Unusable::PluginUnsupported };
         assert_eq!(
             file.skipped,
             [
                 (1, Unusable::NotAnIdentity),
                 (3, Unusable::MalformedIdentity),
-                (4, Unusable::MalformedIdentity),
+                (4, plugin_line),
                 (5, Unusable::Recipient),
                 (6, Unusable::NotAnIdentity),
             ]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::Key;
 use super::identity::Identity;
 use super::identity_file::IdentityFile;
-#[cfg(feature = "age-plugins")]
 use super::plugin::{Plugin, PluginIdentity};
 #[cfg(feature = "age-ssh")]
 use super::rsa_key::RsaKey;
@@ -20,7 +19,6 @@ use super::ssh_rsa::SshRsa;
 pub struct IdentitySet {
     /// No two of the same recipient.
     pub identities: Vec<Identity>,
-    #[cfg(feature = "age-plugins")]
     pub plugins: Vec<Plugin>,
     pub keys: Vec<Key>,
     pub skipped: Vec<Skipped>,
@@ -82,7 +80,6 @@ impl IdentitySet {
         for (line, identity) in file.identities {
             self.hold(at(line), [identity]);
         }
-        #[cfg(feature = "age-plugins")]
         for (line, identity) in file.plugins {
             self.hold_plugin(at(line), identity);
         }
@@ -95,18 +92,9 @@ impl IdentitySet {
         Ok(())
     }
 
-    #[cfg(feature = "age-plugins")]
     fn hold_plugin(&mut self, source: Source, identity: PluginIdentity) {
-        let add = |identity, plugin: &mut Plugin| plugin.add(identity);
-        let left = self.plugins.iter_mut().try_fold(identity, |identity, plugin| add(identity, plugin));
+        let left = self.plugins.iter_mut().try_fold(identity, |identity, plugin| plugin.add(identity));
         self.plugins.extend(left.map(|identity| Plugin::new(source, identity)));
-    }
-
-    pub fn has_plugins(&self) -> bool {
-        #[cfg(feature = "age-plugins")]
-        return !self.plugins.is_empty();
-        #[cfg(not(feature = "age-plugins"))]
-        false
     }
 }
 

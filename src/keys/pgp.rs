@@ -44,7 +44,7 @@ impl PgpKey {
 
     /// In lower-case hexadecimal.
     pub fn fingerprint(&self) -> String {
-        self.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.fingerprint.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     fn id(&self) -> &[u8] {
@@ -82,7 +82,7 @@ fn fingerprint(numbers: &RsaNumbers) -> [u8; 20] {
 ///
 /// # Errors
 /// Why it does not open; the words never hold content.
-pub fn open<'k>(armor: &str, keys: impl Iterator<Item = &'k PgpKey> + Clone) -> Result<SecretBytes, Refusal> {
+pub fn open(armor: &str, keys: &[PgpKey]) -> Result<SecretBytes, Refusal> {
     let message = armor.trim_ascii();
     if message.is_empty() {
         return Err(broken("it is empty"));
@@ -118,10 +118,7 @@ pub fn open<'k>(armor: &str, keys: impl Iterator<Item = &'k PgpKey> + Clone) -> 
     read_payload(&mut inner)
 }
 
-fn session_key<'k>(
-    esk: &[Esk],
-    keys: impl Iterator<Item = &'k PgpKey> + Clone,
-) -> Result<PlainSessionKey, Refusal> {
+fn session_key(esk: &[Esk], keys: &[PgpKey]) -> Result<PlainSessionKey, Refusal> {
     let mut named = false;
     for esk in esk {
         let Esk::PublicKeyEncryptedSessionKey(PublicKeyEncryptedSessionKey::V3 { id, values, .. }) = esk
@@ -129,7 +126,7 @@ fn session_key<'k>(
             continue;
         };
         let PkeskBytes::Rsa { mpi } = values else { continue };
-        for key in keys.clone() {
+        for key in keys {
             let ours = id.as_ref() == key.id();
             // Messages may hide whom they are for.
             if ours || id.is_wildcard() {
@@ -200,7 +197,7 @@ mod tests {
     }
 
     fn refused(message: &str, keys: &[PgpKey]) -> Refusal {
-        open(message, keys.iter()).err().unwrap()
+        open(message, keys).err().unwrap()
     }
 
     #[test]
@@ -212,10 +209,10 @@ mod tests {
     fn messages_with_old_and_new_ciphers_open() {
         let keys = [key()];
         for message in messages() {
-            assert_eq!(open(&message, keys.iter()).ok().unwrap().len(), 32);
-            assert_eq!(open(&armored(&binary(&message)), keys.iter()).ok().unwrap().len(), 32);
+            assert_eq!(open(&message, &keys).ok().unwrap().len(), 32);
+            assert_eq!(open(&armored(&binary(&message)), &keys).ok().unwrap().len(), 32);
             let crlf = format!("\n {}\n\n", message.replace('\n', "\r\n"));
-            assert_eq!(open(&crlf, keys.iter()).ok().unwrap().len(), 32);
+            assert_eq!(open(&crlf, &keys).ok().unwrap().len(), 32);
         }
     }
 
@@ -233,7 +230,7 @@ mod tests {
             let mut binary = binary(&message);
             let id = binary.windows(8).position(|bytes| bytes == keys[0].id()).unwrap();
             binary[id..id + 8].fill(0);
-            assert_eq!(open(&armored(&binary), keys.iter()).ok().unwrap().len(), 32);
+            assert_eq!(open(&armored(&binary), &keys).ok().unwrap().len(), 32);
         }
     }
 
@@ -248,9 +245,9 @@ mod tests {
         // After the session key's packet, of old format with two octets of length, comes packet 18. Packet 9 is the one
         // without integrity protection.
         let data = 3 + usize::from(u16::from_be_bytes([bytes[1], bytes[2]]));
-        assert_eq!((bytes[0], bytes[data]), (0x85, 0xc0 | 18));
+        assert_eq!((bytes[0], bytes[data]), (0x85, 0xc0 + 18));
         let mut unprotected = bytes.clone();
-        unprotected[data] = 0xc0 | 9;
+        unprotected[data] = 0xc0 + 9;
         for (message, reason) in [
             (String::new(), "it is empty"),
             (" \n".into(), "it is empty"),
@@ -273,17 +270,17 @@ mod tests {
         fn a_changed_byte_opens_to_the_same_key_or_is_refused(at in any::<Index>(), value: u8, new: bool) {
             let message = &messages()[usize::from(new)];
             let keys = [key()];
-            let expected = open(message, keys.iter()).ok().unwrap();
+            let expected = open(message, &keys).ok().unwrap();
             let mut binary = binary(message);
             *at.get_mut(&mut binary) = value;
-            if let Ok(opened) = open(&armored(&binary), keys.iter()) {
+            if let Ok(opened) = open(&armored(&binary), &keys) {
                 prop_assert_eq!(opened.expose(), expected.expose());
             }
         }
 
         #[test]
         fn no_packets_are_a_panic(packets in proptest::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert!(open(&armored(&packets), [].iter()).is_err());
+            prop_assert!(open(&armored(&packets), &[]).is_err());
         }
     }
 }

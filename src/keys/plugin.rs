@@ -32,6 +32,9 @@ pub struct PluginIdentity {
 impl PluginIdentity {
     /// Reads `AGE-PLUGIN-NAME-1…`.
     pub fn parse(word: &str) -> Result<Self, Unusable> {
+        if cfg!(not(feature = "age-plugins")) {
+            return Err(Unusable::PluginUnsupported);
+        }
         let name = |hrp: bech32::Hrp| {
             let name = hrp.as_str().strip_prefix(PREFIX)?.strip_suffix('-')?.to_ascii_lowercase();
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
@@ -255,7 +258,7 @@ impl Answers {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "age-plugins"))]
 mod tests {
     use super::*;
 

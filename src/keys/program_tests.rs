@@ -96,6 +96,7 @@ fn pgp_stanza() -> Stanza {
 /// Writes the data key of the tests.
 const PRINT_DATA_KEY: &str = "printf ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ";
 
+#[cfg(feature = "age-plugins")]
 #[test]
 fn a_file_that_a_key_here_opens_starts_no_program() {
     let mut scripts = Scripts::new().with("gpg", HANG).with("command", HANG).with("age-plugin-test", HANG);

@@ -9,6 +9,7 @@
     reason = "what fails in a test is to stop it"
 )]
 
+mod commands;
 mod fixtures;
 mod gnupg;
 mod namespace;
