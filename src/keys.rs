@@ -227,12 +227,10 @@ impl Keyring {
     fn hold_rsa(&mut self, source: &Source, path: &Path, numbers: RsaNumbers) -> Result<(), Unusable> {
         let key = Arc::new(RsaKey::new(numbers));
         let mut recipients = Vec::new();
-        #[cfg(feature = "age-ssh")]
-        recipients
-            .extend(self.own.new_recipients([Identity::SshRsa(Box::new(SshRsa::new(Arc::clone(&key))))]));
         #[cfg(feature = "pgp")]
         {
-            let key = PgpKey::new(key);
+            // First: it is what a file names that is encrypted to an OpenPGP key, and short.
+            let key = PgpKey::new(Arc::clone(&key));
             let fingerprint = key.fingerprint();
             if !self.pgp.iter().any(|held| held.fingerprint() == fingerprint) {
                 recipients.push(fingerprint.to_ascii_uppercase());
@@ -240,6 +238,8 @@ impl Keyring {
             }
             self.imported_pgp.push((path.to_owned(), fingerprint));
         }
+        #[cfg(feature = "age-ssh")]
+        recipients.extend(self.own.new_recipients([Identity::SshRsa(Box::new(SshRsa::new(key)))]));
         #[cfg(not(feature = "pgp"))]
         let _ = path;
         self.own.name(source.clone(), recipients);
