@@ -1,4 +1,9 @@
 //! The integration tests, in one binary.
 
+mod command;
 mod fixtures;
+mod layers;
+mod leaks;
+mod machine;
+mod transcripts;
 mod vectors;
