@@ -5,6 +5,11 @@
 //! ([`keys`], [`system`], [`cli`]); and [`run`], the acts in the order in which they happen. Imports only go
 //! down. `docs/architecture.md` says why.
 
+#![cfg_attr(
+    test,
+    allow(clippy::float_cmp, clippy::string_slice, clippy::unnecessary_wraps, reason = "tests may be blunt")
+)]
+
 pub mod changes;
 pub mod cli;
 pub mod decrypted;

@@ -155,8 +155,7 @@ fn looks_like(file: &SopsFile) -> Option<Format> {
         *format != file.format && source.is_some_and(|source| Document::parse(*format, source).is_ok())
     };
     let formats: &[Format] = match file.format {
-        Format::Json => &[Format::Dotenv, Format::Ini, Format::Yaml],
-        Format::Binary => &[Format::Dotenv, Format::Ini, Format::Yaml],
+        Format::Json | Format::Binary => &[Format::Dotenv, Format::Ini, Format::Yaml],
         _ => &[Format::Json, Format::Dotenv, Format::Ini, Format::Yaml],
     };
     formats.iter().copied().find(known)

@@ -214,7 +214,7 @@ mod tests {
             problems,
             [
                 r#"the manifest is not valid: secrets."a": invalid type: integer `400`, expected a string"#,
-                r#"the manifest is not valid: secrets[2]: invalid type: integer `1`, expected a string"#,
+                "the manifest is not valid: secrets[2]: invalid type: integer `1`, expected a string",
                 r#"the manifest is not valid: templates."t": invalid type: string "x", expected i64"#,
             ]
         );

@@ -1,8 +1,8 @@
 //! The machine behind one door: every call that changes or asks the running system is below this module.
 //!
 //! Nothing here decides what is wanted; the core did that. Every function takes the path or descriptor that it works
-//! under, so a temporary directory can stand for `/`. Nothing here logs what it found: warnings and failures
-//! are values, told by whoever called.
+//! under, so a temporary directory can stand for `/`. Warnings and failures are values, told by whoever called; only
+//! a clearing-up that fails on the way out of another failure goes to the debug log.
 
 pub mod accounts;
 mod directory;

@@ -4,6 +4,8 @@
 //! `\Q…\E` quotes, a class knows no set operators and no nesting, a brace that is no repetition is itself, and the
 //! flags `x`, `u` and `R` do not exist. <https://pkg.go.dev/regexp/syntax>
 
+use std::fmt::Write as _;
+
 use regex::bytes::{Regex, RegexBuilder};
 
 /// Why a pattern cannot be used. Patterns are not secret, but they are the user's; the caller shows them.
@@ -178,7 +180,8 @@ fn octal<'p>(first: char, rest: &'p str, out: &mut String) -> Result<&'p str, Re
     }
     let (digits, after) = rest.split_at_checked(more).unwrap_or((rest, ""));
     let code = u32::from_str_radix(&format!("{first}{digits}"), 8).map_err(|_| RegexError::Syntax)?;
-    out.push_str(&format!("\\x{{{code:X}}}"));
+    // Writing to a String cannot fail.
+    let _ = write!(out, "\\x{{{code:X}}}");
     Ok(after)
 }
 

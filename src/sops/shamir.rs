@@ -1,4 +1,4 @@
-//! Shamir's secret sharing over GF(2^8), in the layout of HashiCorp Vault that sops uses: a share is one byte of `y`
+//! Shamir's secret sharing over GF(2^8), in the layout of `HashiCorp` Vault that sops uses: a share is one byte of `y`
 //! for every byte of the secret, followed by one byte of `x`.
 
 use crate::secret::SecretBytes;

@@ -24,17 +24,7 @@ impl Time {
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let (date, rest) = text.split_once('T')?;
         let (year, month, day) = parse_date(date, 2)?;
-        let (clock, offset) = match rest.strip_suffix('Z') {
-            Some(clock) => (clock, 0),
-            None => {
-                let sign_at = rest.rfind(['+', '-'])?;
-                let (clock, offset) = rest.split_at_checked(sign_at)?;
-                let (hours, minutes) = offset.get(1..)?.split_once(':')?;
-                let minutes =
-                    i16::from(digits(hours, 2, 2, 24)?) * 60 + i16::from(digits(minutes, 2, 2, 60)?);
-                (clock, if offset.starts_with('-') { -minutes } else { minutes })
-            }
-        };
+        let (clock, offset) = split_offset(rest)?;
         let (hour, minute, second, nanosecond) = parse_clock(clock, 2)?;
         Some(Self { year, month, day, hour, minute, second, nanosecond, offset })
     }
@@ -53,16 +43,7 @@ impl Time {
             let (hour, minute, second, nanosecond) = parse_clock(rest, 1)?;
             return Some(Self { hour, minute, second, nanosecond, ..midnight });
         }
-        let (clock, offset) = match rest.strip_suffix('Z') {
-            Some(clock) => (clock, 0),
-            None => {
-                let (clock, offset) = rest.split_at_checked(rest.rfind(['+', '-'])?)?;
-                let (hours, minutes) = offset.get(1..)?.split_once(':')?;
-                let minutes =
-                    i16::from(digits(hours, 2, 2, 24)?) * 60 + i16::from(digits(minutes, 2, 2, 60)?);
-                (clock, if offset.starts_with('-') { -minutes } else { minutes })
-            }
-        };
+        let (clock, offset) = split_offset(rest)?;
         let (hour, minute, second, nanosecond) = parse_clock(clock, 1)?;
         Some(Self { hour, minute, second, nanosecond, offset, ..midnight })
     }
@@ -98,6 +79,17 @@ impl Time {
         }
         out
     }
+}
+
+/// Takes `Z`, `+hh:mm` or `-hh:mm` off the end: what stands before, and the minutes east of UTC.
+fn split_offset(text: &str) -> Option<(&str, i16)> {
+    if let Some(clock) = text.strip_suffix('Z') {
+        return Some((clock, 0));
+    }
+    let (clock, offset) = text.split_at_checked(text.rfind(['+', '-'])?)?;
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let minutes = i16::from(digits(hours, 2, 2, 24)?) * 60 + i16::from(digits(minutes, 2, 2, 60)?);
+    Some((clock, if offset.starts_with('-') { -minutes } else { minutes }))
 }
 
 fn parse_date(text: &str, min_digits: usize) -> Option<(u16, u8, u8)> {

@@ -143,13 +143,14 @@ fn ask(database: Database, name: &str) -> Result<u32, Reason> {
         Ok(number) => number.ok_or(Reason::Unknown),
         // The C library reports some absent names, and an absent database, as these instead of as no result.
         Err(Errno::ENOENT | Errno::ESRCH) => Err(Reason::Unknown),
-        // nix gives up at an entry of 1 MiB, which a group with some 60,000 members reaches.
-        Err(Errno::ERANGE) => ask_for_large_entry(database, name).ok_or(Reason::Failed(Errno::ERANGE)),
+        // nix gives up at an entry of 1 MiB, which a group with some 60,000 members reaches; so does every search that
+        // passes that entry, also for a name that does not exist.
+        Err(Errno::ERANGE) => ask_for_large_entry(database, name).ok_or(Reason::Unknown),
         Err(errno) => Err(Reason::Failed(errno)),
     }
 }
 
-/// Asks without a limit on the size of the entry; cannot tell an absent name from a failure.
+/// Asks without a limit on the size of an entry; a failed lookup looks like an absent name.
 fn ask_for_large_entry(database: Database, name: &str) -> Option<u32> {
     match database {
         Database::Users => users::get_user_by_name(name).map(|user| user.uid()),

@@ -15,6 +15,7 @@ use super::generation::{Entry, StagedGeneration};
 use super::live::{self, LiveGeneration};
 use super::lock::{self, Lock, LockError, Patience};
 use super::mount::{self, Backing, DIRECTORY_MODE, Memory, MountError, Place, Warning};
+use super::private::remove_stale;
 use crate::plan::access::Ownership;
 
 /// Sole access to the generations of one mount point, until dropped.
@@ -78,17 +79,18 @@ impl Store {
         LiveGeneration::below(&self.root, symlink)
     }
 
-    /// Removes what must not lie in the store: a generation after the one `symlink` names, which a killed run, or a dry
-    /// run of sops-install-secrets, left unfinished, and private keys that sops-install-secrets left. Everything is
-    /// tried; the failures are returned.
+    /// Removes what no run should find: a generation after the one `symlink` names, which a killed run, or a dry run of
+    /// sops-install-secrets, left unfinished; what a killed switch left beside `symlink`; and private keys that
+    /// sops-install-secrets left in the store. Everything is tried; the failures are returned.
     pub fn remove_leftovers(&self, symlink: &Path) -> Vec<FileError> {
+        let beside = remove_stale_beside(symlink).err();
         let (next, names) = match (self.next_number(symlink), self.root.names()) {
             (Ok(next), Ok(names)) => (next, names),
-            (next, names) => return next.err().into_iter().chain(names.err()).collect(),
+            (next, names) => return beside.into_iter().chain(next.err()).chain(names.err()).collect(),
         };
         let leftovers =
             names.iter().filter(|name| live::parse_number(name) == Some(next) || is_left_key(name));
-        leftovers.filter_map(|name| self.root.remove_tree(name).err()).collect()
+        beside.into_iter().chain(leftovers.filter_map(|name| self.root.remove_tree(name).err())).collect()
     }
 
     /// Writes a complete generation, to follow the one that `symlink` names; nothing points at it yet.
@@ -122,6 +124,15 @@ impl Store {
     fn next_number(&self, symlink: &Path) -> Result<u64, FileError> {
         let current = live::number(&self.root, symlink)?;
         Ok(current.and_then(|number| number.checked_add(1)).unwrap_or(1))
+    }
+}
+
+fn remove_stale_beside(symlink: &Path) -> Result<(), FileError> {
+    let (Some(parent), Some(name)) = (symlink.parent(), symlink.file_name()) else { return Ok(()) };
+    match Directory::open(parent) {
+        Ok(parent) => remove_stale(&parent, name),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -399,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_directory_on_a_disk_is_told() {
-        let disk = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let disk = tempfile::tempdir().unwrap();
         let nobody_else = &mut || panic!("nobody else is here");
         let (_, warnings) =
             Store::open(&disk.path().join("secrets.d"), Backing::Existing, current_user(), nobody_else)

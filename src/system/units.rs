@@ -53,11 +53,15 @@ impl Channel {
 /// Tells of every unit. Everything is tried; the failures are returned.
 #[must_use]
 pub fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
-    let results = match channel {
+    let told = match channel {
         Channel::Systemctl => {
             [systemctl("try-restart", &units.restart), systemctl("try-reload-or-restart", &units.reload)]
         }
-        Channel::WouldSystemctl => [say("restart", &units.restart), say("reload", &units.reload)],
+        Channel::WouldSystemctl => {
+            say("restart", &units.restart);
+            say("reload", &units.reload);
+            return Vec::new();
+        }
         Channel::Lists => [
             append("/run/nixos/activation-restart-list", &units.restart),
             append("/run/nixos/activation-reload-list", &units.reload),
@@ -67,7 +71,7 @@ pub fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
             append("/run/nixos/dry-activation-reload-list", &units.reload),
         ],
     };
-    results.into_iter().filter_map(Result::err).collect()
+    told.into_iter().filter_map(Result::err).collect()
 }
 
 /// Without blocking: the program runs before the units that it restarts may start, so waiting for one would be for
@@ -87,11 +91,10 @@ fn systemctl(verb: &'static str, units: &[&str]) -> Result<(), UnitsError> {
     if status.success() { Ok(()) } else { Err(UnitsError::Failed { verb, status, units: units.join(", ") }) }
 }
 
-fn say(verb: &str, units: &[&str]) -> Result<(), UnitsError> {
-    let lines: String = units.iter().map(|unit| format!("would {verb} {unit}\n")).collect();
+fn say(verb: &str, units: &[&str]) {
+    let lines: Vec<String> = units.iter().map(|unit| format!("would {verb} {unit}\n")).collect();
     // There is nobody to tell when standard error is gone.
-    let _ = std::io::stderr().lock().write_all(lines.as_bytes());
-    Ok(())
+    let _ = std::io::stderr().lock().write_all(lines.concat().as_bytes());
 }
 
 /// Appends to a list, if there is anybody who will read it.
@@ -100,7 +103,7 @@ fn append(list: &str, units: &[&str]) -> Result<(), UnitsError> {
     if units.is_empty() || !path.parent().is_some_and(Path::exists) {
         return Ok(());
     }
-    let lines: String = units.iter().map(|unit| format!("{unit}\n")).collect();
+    let lines = units.join("\n") + "\n";
     let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     let mut file = opened.map_err(|error| FileError::io("open", path, error))?;
     file.write_all(lines.as_bytes()).map_err(|error| FileError::io("write to", path, error).into())

@@ -213,10 +213,11 @@ impl Reader<'_> {
             .and_then(|text| std::str::from_utf8(text).ok())
             .unwrap_or_default();
         // sops writes a negative zero as `-0` and has hashed it as the float it was.
-        if integer && text != "-0" {
-            if let Ok(int) = text.parse() {
-                return Ok(Value::Int(int));
-            }
+        if integer
+            && text != "-0"
+            && let Ok(int) = text.parse()
+        {
+            return Ok(Value::Int(int));
         }
         match text.parse::<f64>() {
             Ok(float) if float.is_finite() => Ok(Value::Float(float)),
@@ -237,7 +238,7 @@ impl Reader<'_> {
             };
             let run = rest.get(..length).unwrap_or_default();
             // Without an early exit the compiler checks many bytes at once; a binary file is one long string.
-            if run.iter().fold(false, |found, byte| found | (*byte < 0x20)) {
+            if run.iter().fold(0, |found, byte| found | u8::from(*byte < 0x20)) != 0 {
                 self.at += run.iter().position(|byte| *byte < 0x20).unwrap_or(0);
                 return Err(self.error("a control character stands in a string"));
             }

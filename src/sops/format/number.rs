@@ -134,7 +134,8 @@ fn ldexp(bits: u64, exponent: i32) -> Option<f64> {
         let up = rest > half || (rest == half && quotient & 1 == 1);
         (u64::try_from(quotient).ok()? + u64::from(up), lowest)
     };
-    // Both factors are exact, and the product is a double or infinite.
+    // At most 53 bits are left, so this is exact, and so is the product, unless it is infinite.
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
     let mut value = kept as f64;
     let mut left = exponent;
     while left != 0 {
