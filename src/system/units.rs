@@ -8,6 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use super::file::FileError;
 use crate::changes::Units;
+use crate::diagnostic::Printable;
 
 /// How units are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ fn systemctl(verb: &'static str, units: &[&str]) -> Result<(), UnitsError> {
 }
 
 fn say(verb: &str, units: &[&str]) {
-    let lines: Vec<String> = units.iter().map(|unit| format!("would {verb} {unit}\n")).collect();
+    let lines: Vec<String> = units.iter().map(|unit| format!("would {verb} {}\n", Printable(unit))).collect();
     // There is nobody to tell when standard error is gone.
     let _ = std::io::stderr().lock().write_all(lines.concat().as_bytes());
 }
