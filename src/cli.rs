@@ -173,11 +173,14 @@ pub fn environment() -> Environment {
     }
 }
 
-/// Whether standard error goes to the journal, which reads a priority in front of each line.
+/// Whether standard error goes to the journal, which reads a priority in front of each line. The variable names the
+/// stream that is the journal's, and outlives it: a terminal that a user's systemd started has it, too.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the log starts before the environment is read as a whole")]
 pub fn logs_to_journal() -> bool {
-    std::env::var_os("JOURNAL_STREAM").is_some()
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    nix::sys::stat::fstat(std::io::stderr())
+        .is_ok_and(|stat| stream.to_str() == Some(&format!("{}:{}", stat.st_dev, stat.st_ino)))
 }
 
 #[cfg(test)]

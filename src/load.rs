@@ -48,10 +48,9 @@ pub fn template_files(plan: &Plan) -> Vec<Option<Result<SecretBytes, Diagnostic>
     templates
         .map(|template| match &template.source {
             TemplateSource::Content(_) => None,
-            TemplateSource::File(path) => Some(
-                read_regular(path, TEMPLATE_LIMIT)
-                    .map_err(|error| unreadable(&format!("{}: ", template.target.title), &error, "file")),
-            ),
+            TemplateSource::File(path) => Some(read_regular(path, TEMPLATE_LIMIT).map_err(|error| {
+                unreadable(&format!("{}: ", template.target.title), &error, "the template's `file`")
+            })),
         })
         .collect()
 }
@@ -91,8 +90,8 @@ fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
 }
 
 fn read(file: &SopsFile) -> Result<Document<Sealed>, Diagnostic> {
-    let source =
-        read_regular(&file.path, SOPS_FILE_LIMIT).map_err(|error| unreadable("", &error, "sopsFile"))?;
+    let source = read_regular(&file.path, SOPS_FILE_LIMIT)
+        .map_err(|error| unreadable("", &error, "the secrets' `sopsFile`"))?;
     if source.expose().trim_ascii().is_empty() {
         return Err(Diagnostic::new(format!("cannot use '{}': it is empty", file.path.display()))
             .help("restore it from version control, or write it anew with `sops edit`"));
@@ -123,9 +122,9 @@ fn needed_by(plan: &Plan, file: &SopsFile) -> String {
 fn unreadable(who: &str, error: &FileError, option: &str) -> Diagnostic {
     let diagnostic = Diagnostic::new(format!("{who}{error}"));
     if error.is_not_found() {
-        diagnostic.help(format!("correct `{option}`; if the file is in a flake, `git add` it first"))
+        diagnostic.help(format!("correct {option}; if it is in a flake, `git add` it first"))
     } else if matches!(error.cause, Cause::WrongKind(..)) {
-        diagnostic.help(format!("correct `{option}`: it has to name a file"))
+        diagnostic.help(format!("correct {option}: it has to name a file"))
     } else {
         diagnostic
     }
@@ -142,7 +141,12 @@ fn unusable(file: &SopsFile, error: &ParseError) -> Diagnostic {
     let text = source.as_ref().map(SecretBytes::expose).unwrap_or_default();
     let path = for_shell(&file.path);
     if text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< ")) {
-        return diagnostic.note("it holds the marks of a merge that git could not finish").help(format!(
+        let diagnostic = if diagnostic.problem.contains("merge conflict") {
+            diagnostic
+        } else {
+            diagnostic.note("it has the conflict markers of an unfinished merge in it")
+        };
+        return diagnostic.help(format!(
             "take one side whole (`git checkout --ours {path}`, or `--theirs`), then make the changes of the other with `sops edit {path}`"
         ));
     }
@@ -302,10 +306,13 @@ fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> Strin
     } else {
         format!("add {key} to the keys of this file")
     };
-    let or_mend =
-        if keyring.skipped().is_empty() { "" } else { "see to the skipped keys if they should open it; or " };
+    let or_mend = if keyring.skipped().is_empty() {
+        ""
+    } else {
+        "see to what was skipped if that should open it; or, "
+    };
     format!(
-        "{or_mend}{add} in .sops.yaml, run `sops updatekeys {path}` where it can be opened, and deploy again"
+        "{or_mend}in .sops.yaml, {add}; run `sops updatekeys {path}` where the file can be opened, and deploy again"
     )
 }
 
@@ -318,7 +325,7 @@ fn unusable_key_help(Skipped { source, reason }: &Skipped) -> String {
         Unusable::PermissionDenied => format!("let the user that runs this read {source}"),
         Unusable::PublicKey => format!("name the private key, not {source}, in `sops.age.sshKeyPaths`"),
         Unusable::EncryptedKey => format!(
-            "take the passphrase off with `ssh-keygen -p -f {source}`: there is nobody to type it at boot"
+            "take the passphrase off {source} with `ssh-keygen -p`: there is nobody to type it at boot"
         ),
         Unusable::WrongAlgorithm(_) => {
             "name an Ed25519 key in `sops.age.sshKeyPaths`; `ssh-keygen -t ed25519` makes one".to_owned()

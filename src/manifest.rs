@@ -310,9 +310,9 @@ mod tests {
         assert_eq!(
             problems,
             [
-                r#"the manifest is not valid: secrets."a": invalid type: integer `400`, expected a string"#,
-                "the manifest is not valid: secrets[2]: invalid type: integer `1`, expected a string",
-                r#"the manifest is not valid: templates."t": invalid type: string "x", expected i64"#,
+                "secret 'a': 'mode' is a number, not a string",
+                "secret number 3: 'name' is a number, not a string",
+                "template 't': 'uid' is a string, not a whole number",
             ]
         );
     }

@@ -45,6 +45,15 @@ impl Machine {
         machine
     }
 
+    /// Whether the store will be in memory, so that no warning is due. Tells when it is not.
+    pub fn is_in_memory(&self) -> bool {
+        let yes = self.directory.path().starts_with("/dev/shm");
+        if !yes {
+            eprintln!("skipped: no /dev/shm, and a store on a disk earns a warning");
+        }
+        yes
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -10,6 +10,8 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use sops_activate::diagnostic::Printable;
+
 use crate::machine::{Machine, PROGRAM, output, repository, text};
 
 /// One failing run.
@@ -19,6 +21,7 @@ pub struct Case {
     environment: Vec<(&'static str, String)>,
     arguments: Vec<&'static str>,
     in_namespace: bool,
+    in_memory: bool,
     prepare: Box<dyn Fn(&Machine)>,
 }
 
@@ -31,6 +34,7 @@ impl Case {
             environment: Vec::new(),
             arguments: vec!["DIR/manifest.json"],
             in_namespace: false,
+            in_memory: false,
             prepare: Box::new(prepare),
         }
     }
@@ -115,6 +119,12 @@ impl Case {
         self
     }
 
+    /// It comes as far as the store.
+    fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+
     /// As root in a mount namespace of its own, for what system mode does.
     fn in_namespace(mut self) -> Self {
         self.in_namespace = true;
@@ -124,6 +134,9 @@ impl Case {
     /// `None` where the machine cannot do it, which is told.
     pub fn run(&self) -> Option<(Machine, Output)> {
         let machine = Machine::new();
+        if self.in_memory && !machine.is_in_memory() {
+            return None;
+        }
         (self.prepare)(&machine);
         let mut command = machine.command(self.program, &self.arguments);
         if self.in_namespace {
@@ -151,7 +164,7 @@ impl Case {
         }
         line += &format!(" {}", self.program);
         for argument in &self.arguments {
-            line += &format!(" {argument}");
+            line += &format!(" {}", Printable(argument));
         }
         let printed = [output.stdout.as_slice(), &output.stderr].concat();
         let printed = machine.anywhere(std::str::from_utf8(&printed).unwrap());
@@ -254,8 +267,8 @@ fn plans() -> Vec<Case> {
         "ageKeyFile": "DIR/age.txt",
     });
     vec![
-        plan("every-problem-of-a-plan", bad.clone()).called("sops-install-secrets"),
-        plan("every-problem-of-a-plan-when-checked", bad)
+        plan("every-problem-of-a-plan", bad)
+            .called("sops-install-secrets")
             .with(&["-check-mode=manifest", "DIR/manifest.json"]),
         plan("settings-missing", json!({"secretsMountPoint": null, "symlinkPath": ""})),
         plan("runtime-directory-unset", json!({"secrets": [secret("token", "token", "secrets.yaml")]}))
@@ -429,7 +442,8 @@ fn places() -> Vec<Case> {
             let mut secret = secret("db/password", "a", "secrets.yaml");
             secret["path"] = json!("DIR/etc/app/key");
             machine.manifest(json!({"secrets": [secret], "ageKeyFile": "DIR/age.txt"}));
-        }),
+        })
+        .in_memory(),
     ]
 }
 
