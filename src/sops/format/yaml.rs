@@ -4,13 +4,16 @@
 //! what would cost time or memory out of proportion to the file. Printing is byte for byte that of `sops decrypt`.
 
 mod alias;
+mod body;
 mod comments;
 mod compose;
 mod container;
 mod emit;
 mod encoding;
+mod layout;
 mod lines;
 mod problem;
+mod quote;
 mod scalar;
 mod style;
 
@@ -52,3 +55,6 @@ pub fn emit(documents: &[Map], source: &[u8]) -> Result<SecretBytes, EmitError> 
 pub fn emit_value(value: &Value, source: &[u8]) -> SecretBytes {
     emit::value(value, source)
 }
+
+#[cfg(test)]
+mod tests;

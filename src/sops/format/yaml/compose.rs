@@ -10,11 +10,12 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StructureStyle, Ta
 
 use super::super::{MAX_DEPTH, SyntaxError};
 use super::alias::Copier;
-use super::comments::{Comments, Extent, Shape};
+use super::comments::{Comments, Gap, Shape};
 use super::container::{Container, Role};
+use super::layout::{self, Layout, Position, byte};
 use super::problem;
 use super::scalar::{self, Forced};
-use crate::sops::tree::{Comment, Map, Place, Text, Value};
+use crate::sops::tree::{Comment, Entry, Map, Place, Text, Value};
 
 /// Reads the documents of `text`, which begins at byte `start` of `source`.
 ///
@@ -24,6 +25,7 @@ pub fn documents(source: &[u8], text: &str, start: usize) -> Result<Vec<Map>, Sy
     let options = granit_parser::options! {
         max_buffered_comment_events: usize::MAX,
         block_scalar_eof_without_line_feed: true,
+        bom_inside_document_as_content: true,
         // Ours is reached first, and counts both kinds of collections together.
         flow_nesting_limit: MAX_DEPTH + 1,
         block_nesting_limit: MAX_DEPTH + 1,
@@ -36,8 +38,9 @@ pub fn documents(source: &[u8], text: &str, start: usize) -> Result<Vec<Map>, Sy
         open: 0,
         flow_depth: 0,
         comments: Comments::default(),
-        cursor: 0,
+        layout: Layout::new(text),
         anchors: HashMap::new(),
+        old_breaks: text.contains(scalar::OLD_BREAKS),
         copier: text.contains('*').then(Copier::new),
         root: None,
         in_document: false,
@@ -67,27 +70,23 @@ struct Composer<'a> {
     open: usize,
     flow_depth: usize,
     comments: Comments,
-    /// All nodes before this byte have been seen.
-    cursor: usize,
+    layout: Layout<'a>,
     /// Copies of anchored values. Only kept when the file can hold an alias at all.
     anchors: HashMap<usize, Value>,
     copier: Option<Copier>,
+    old_breaks: bool,
     root: Option<Map>,
     in_document: bool,
     documents: Vec<Map>,
 }
 
-/// Where an entry begins.
-struct Position {
-    byte: usize,
-    column: usize,
-}
-
 impl<'a> Composer<'a> {
     fn take(&mut self, event: Event<'a>, span: &Span) -> Result<(), SyntaxError> {
         match event {
-            Event::DocumentStart(_, version) => self.start_document(version, span),
-            Event::StreamEnd => self.end_document(),
+            Event::DocumentStart(explicit, version) => self.start_document(explicit, version, span),
+            // At the end of a document without `...`, comments may still belong to it.
+            Event::DocumentEnd if span.start.index() == span.end.index() => Ok(()),
+            Event::DocumentEnd | Event::StreamEnd => self.end_document(),
             Event::Comment(..) => {
                 self.comment(span);
                 Ok(())
@@ -107,14 +106,25 @@ impl<'a> Composer<'a> {
         }
     }
 
-    fn start_document(&mut self, version: Option<YamlVersion>, span: &Span) -> Result<(), SyntaxError> {
+    fn start_document(
+        &mut self,
+        explicit: bool,
+        version: Option<YamlVersion>,
+        span: &Span,
+    ) -> Result<(), SyntaxError> {
         self.end_document()?;
+        if !explicit && !self.documents.is_empty() {
+            return Err(SyntaxError::new(
+                place(&span.start),
+                "a second document that does not begin with '---'",
+            ));
+        }
         if version.is_some_and(|version| version != YamlVersion::new(1, 1)) {
             let problem = "a '%YAML' directive that asks for another version than 1.1, which sops refuses";
             return Err(SyntaxError::new(place(&span.start), problem));
         }
         self.in_document = true;
-        self.seen(&span.end);
+        self.layout.seen(&span.end);
         Ok(())
     }
 
@@ -122,14 +132,16 @@ impl<'a> Composer<'a> {
         if !self.in_document {
             return Ok(());
         }
-        let rest = self.comments.settle(&mut self.stack, usize::MAX, None);
+        let gap = Gap { before: usize::MAX, next: None, open: 0 };
+        let mut rest = self.comments.settle(&mut self.stack, &gap);
         if let Some(root) = self.stack.first_mut() {
-            rest.into_iter().for_each(|comment| root.comment_after(comment));
+            root.comments_after(std::mem::take(&mut rest));
         }
         self.close_to(0)?;
         self.comments.discard();
         self.anchors.clear();
-        self.documents.push(self.root.take().unwrap_or_default());
+        let empty = || Map(rest.into_iter().map(Entry::Comment).collect());
+        self.documents.push(self.root.take().unwrap_or_else(empty));
         self.in_document = false;
         Ok(())
     }
@@ -149,7 +161,7 @@ impl<'a> Composer<'a> {
         if role == Some(Role::Item) {
             self.item(span)?;
         }
-        let value = self.value(text, style, tag, span);
+        let value = self.value(text, style, tag, span)?;
         if anchor != 0
             && let Some(copier) = &mut self.copier
         {
@@ -168,9 +180,14 @@ impl<'a> Composer<'a> {
                 }
                 self.key(&value, span)?;
             }
-            Some(Role::Value | Role::Item) => self.complete(value, span),
+            Some(Role::Value | Role::Item) => {
+                self.complete(value);
+                if !missing {
+                    self.comments.value(self.layout.shape(style, span));
+                }
+            }
         }
-        self.seen(&span.end);
+        self.layout.seen(&span.end);
         Ok(())
     }
 
@@ -188,9 +205,12 @@ impl<'a> Composer<'a> {
         match role {
             None => return Err(not_a_mapping(span)),
             Some(Role::Key) => self.key(&value, span)?,
-            Some(Role::Value | Role::Item) => self.complete(value, span),
+            Some(Role::Value | Role::Item) => {
+                self.complete(value);
+                self.comments.value(Shape::Scalar(layout::extent(span)));
+            }
         }
-        self.seen(&span.end);
+        self.layout.seen(&span.end);
         Ok(())
     }
 
@@ -202,8 +222,8 @@ impl<'a> Composer<'a> {
                 }
                 if container.flow {
                     // It has no entries of its own that the comments above it could wait for.
-                    let heads = self.comments.settle(&mut self.stack, byte(&span.start), None);
-                    heads.into_iter().for_each(|comment| container.comment_after(comment));
+                    let heads = self.comments.take(byte(&span.start));
+                    container.comments_after(heads);
                 }
             }
             Some(Role::Key) => {
@@ -217,7 +237,7 @@ impl<'a> Composer<'a> {
         }
         if container.flow {
             self.flow_depth += 1;
-            self.seen(&span.end);
+            self.layout.seen(&span.end);
         }
         self.open += 1;
         self.stack.push(container);
@@ -230,12 +250,15 @@ impl<'a> Composer<'a> {
             return Ok(());
         }
         self.flow_depth -= 1;
-        self.seen(&span.end);
+        let rest = self.comments.take(byte(&span.start));
+        if let Some(container) = self.stack.last_mut().filter(|container| container.column.is_some()) {
+            container.comments_after(rest);
+        }
+        self.layout.seen(&span.end);
         if self.open > 0 {
             self.close_to(self.open)?;
-            if self.flow_depth == 0 {
-                self.comments.value(Shape::Flow(extent(span)));
-            }
+            self.comments.entry(self.open - 1, span.end.line());
+            self.comments.value(Shape::Flow(layout::extent(span)));
         }
         Ok(())
     }
@@ -246,9 +269,9 @@ impl<'a> Composer<'a> {
             return Err(SyntaxError::new(place(&span.start), problem));
         };
         let key = key.bytes(self.source).into();
-        if self.flow_depth == 0 {
-            self.entry(&Position { byte: byte(&span.start), column: span.start.col() })?;
-        }
+        let is_explicit = self.flow_depth == 0 && self.layout.may_be_explicit_key(&span.start);
+        let mark = if is_explicit { self.layout.find_indicator(b'?', &span.start) } else { None };
+        self.entry(&mark.unwrap_or_else(|| Position::of(&span.start)))?;
         if let Some(container) = self.stack.last_mut() {
             container.begin_pair(key, place(&span.start));
         }
@@ -256,36 +279,34 @@ impl<'a> Composer<'a> {
     }
 
     fn item(&mut self, span: &Span) -> Result<(), SyntaxError> {
-        if self.flow_depth == 0 {
-            let position = self
-                .find_dash(byte(&span.start))
-                .unwrap_or(Position { byte: byte(&span.start), column: span.start.col() });
-            self.entry(&position)?;
-        }
+        let dash = if self.flow_depth == 0 { self.layout.find_indicator(b'-', &span.start) } else { None };
+        self.entry(&dash.unwrap_or_else(|| Position::of(&span.start)))?;
         if let Some(container) = self.stack.last_mut() {
             container.begin_item(place(&span.start));
         }
         Ok(())
     }
 
-    /// A key or item of a block collection begins: places the comments before it and closes what has ended.
+    /// A key or item begins: places the comments before it and closes what has ended.
     fn entry(&mut self, position: &Position) -> Result<(), SyntaxError> {
-        let heads = self.comments.settle(&mut self.stack, position.byte, Some(position.column));
+        let heads = if self.flow_depth == 0 {
+            let next = Some((position.line, position.column));
+            self.comments.settle(&mut self.stack, &Gap { before: position.byte, next, open: self.open })
+        } else {
+            self.comments.take(position.byte)
+        };
         self.close_to(self.open)?;
         if let Some(container) = self.stack.last_mut() {
-            heads.into_iter().for_each(|comment| container.comment_after(comment));
+            container.comments_after(heads);
             container.column = Some(position.column);
         }
-        self.comments.entry(self.stack.len().saturating_sub(1));
+        self.comments.entry(self.stack.len().saturating_sub(1), position.line);
         Ok(())
     }
 
-    fn complete(&mut self, value: Value, span: &Span) {
+    fn complete(&mut self, value: Value) {
         if let Some(container) = self.stack.last_mut() {
             container.complete(value);
-        }
-        if self.flow_depth == 0 {
-            self.comments.value(Shape::Scalar(extent(span)));
         }
     }
 
@@ -321,57 +342,16 @@ impl<'a> Composer<'a> {
 
     fn comment(&mut self, span: &Span) {
         let Some(range) = span.byte_range() else { return };
-        // Inside of a flow collection go-yaml loses them.
-        if self.flow_depth > 0 {
-            return;
-        }
         let len = range.len().saturating_sub(1);
         let text = Text::Span { start: self.start + range.start + 1, len };
         let comment = Comment { text, inline: false };
-        if self.has_line_for_itself(range.start) {
-            self.comments.full_line(range.start, span.start.col(), comment);
-        } else {
+        if self.layout.is_line_start(range.start) {
+            self.comments.full_line(range.start, span.start.line(), span.start.col(), comment);
+        } else if self.flow_depth == 0
+            || self.stack.last().is_some_and(|container| container.column.is_some())
+        {
             self.comments.same_line(&mut self.stack, span.start.line(), range.start, comment);
         }
-    }
-
-    /// Whether only blanks and dashes stand before byte `at` on its line: `- # comment` stands beside no value.
-    fn has_line_for_itself(&self, at: usize) -> bool {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        before
-            .iter()
-            .rev()
-            .find(|byte| !matches!(byte, b' ' | b'\t' | b'-'))
-            .is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
-    }
-
-    /// The `-` of the list item whose node starts at byte `end`. The parser does not report it, so it is looked for
-    /// between there and the cursor, where there are only blanks, comments and node properties.
-    fn find_dash(&mut self, end: usize) -> Option<Position> {
-        let bytes = self.text.as_bytes();
-        let mut at = self.cursor;
-        while at < end {
-            let rest = bytes.get(at..end)?;
-            match rest {
-                [b' ' | b'\t' | b'\r' | b'\n', ..] => at += 1,
-                [b'#', ..] => at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
-                [b'-'] | [b'-', b' ' | b'\t' | b'\r' | b'\n', ..] => {
-                    self.cursor = at + 1;
-                    let line = bytes.get(..at)?;
-                    let start = memchr::memrchr2(b'\n', b'\r', line).map_or(0, |before| before + 1);
-                    return Some(Position { byte: at, column: at - start });
-                }
-                _ => {
-                    let token = rest.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
-                    at += token.unwrap_or(rest.len());
-                }
-            }
-        }
-        None
-    }
-
-    fn seen(&mut self, marker: &Marker) {
-        self.cursor = self.cursor.max(byte(marker));
     }
 
     fn next_role(&self) -> Option<Role> {
@@ -381,15 +361,27 @@ impl<'a> Composer<'a> {
         if has_value && role == Some(Role::Value) { Some(Role::Key) } else { role }
     }
 
-    fn value(&self, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, span: &Span) -> Value {
-        match scalar::forced(tag) {
-            Forced::Binary => scalar::binary(&text),
+    fn value(
+        &self,
+        mut text: Cow<'_, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: &Span,
+    ) -> Result<Value, SyntaxError> {
+        if self.old_breaks && span.slice(self.text).is_some_and(|text| text.contains(scalar::OLD_BREAKS)) {
+            let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+            let indent = is_block.then(|| span.start.col());
+            text = Cow::Owned(scalar::fold_old_breaks(&text, indent));
+        }
+        let typed = match scalar::forced(tag) {
+            Forced::Binary => scalar::binary(&text).map(|bytes| Value::String(Text::owned(bytes))),
             Forced::Type(name) => scalar::convert(&text, &name),
             Forced::No if style == ScalarStyle::Plain => {
-                scalar::resolve(&text).unwrap_or_else(|| Value::String(self.string(text, style, span)))
+                Some(scalar::resolve(&text).unwrap_or_else(|| Value::String(self.string(text, style, span))))
             }
-            Forced::No | Forced::String => Value::String(self.string(text, style, span)),
-        }
+            Forced::No | Forced::String => Some(Value::String(self.string(text, style, span))),
+        };
+        typed.ok_or_else(|| SyntaxError::new(place(&span.start), "a value that is not what its tag says"))
     }
 
     /// The text as a span where its bytes stand in the file as they are.
@@ -409,14 +401,6 @@ impl<'a> Composer<'a> {
             Text::owned(text.into_owned().into_bytes())
         }
     }
-}
-
-fn byte(marker: &Marker) -> usize {
-    marker.byte_offset().unwrap_or(usize::MAX)
-}
-
-fn extent(span: &Span) -> Extent {
-    Extent { first_line: span.start.line(), last_line: span.end.line(), end: byte(&span.end) }
 }
 
 fn not_a_mapping(span: &Span) -> SyntaxError {

@@ -78,9 +78,15 @@ impl Container {
         }
     }
 
-    /// A comment behind the last entry, once that is complete.
-    pub fn comment_after(&mut self, comment: Comment) {
-        if self.pending.is_some() { self.after.push(comment) } else { self.push(comment) }
+    /// Comments behind the last entry, once that is complete.
+    pub fn comments_after(&mut self, comments: Vec<Comment>) {
+        if self.pending.is_some() {
+            self.after.extend(comments);
+        } else {
+            for comment in comments {
+                self.push(comment);
+            }
+        }
     }
 
     /// A comment in front of the last entry, complete or not.

@@ -4,15 +4,12 @@
 //! ends and emptied at certain points after that; one that was not emptied keeps its comments, into the next
 //! document if need be. This is why a comment behind a nested list may come out further down.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroize;
-
+use super::body::{Body, Comments, Part};
 use super::lines::Lines;
-use super::style::{self, BREAKS, Style};
+use super::quote::{self, Place};
+use super::style::BREAKS;
 use crate::secret::SecretBytes;
-use crate::sops::format::number;
-use crate::sops::tree::{Comment, Entry, Item, Map, Value};
+use crate::sops::tree::{Map, Value};
 
 /// Prints documents whose spans lie in `source`.
 pub fn documents(documents: &[Map], source: &[u8]) -> SecretBytes {
@@ -32,7 +29,7 @@ pub fn value(value: &Value, source: &[u8]) -> SecretBytes {
     let mut emitter = Emitter { source, lines: Lines::with_capacity(64), slots: Slots::default() };
     match Body::of(value) {
         Some(body) => emitter.document(body),
-        None => emitter.bare_scalar(value),
+        None => emitter.bare_scalar(value, 0),
     }
     emitter.lines.into_secret()
 }
@@ -42,19 +39,17 @@ fn next_indent(indent: usize) -> usize {
     (indent + 4) / 4 * 4
 }
 
-type Comments<'a> = Vec<&'a Comment>;
-
-struct Emitter<'a> {
-    source: &'a [u8],
-    lines: Lines,
-    slots: Slots<'a>,
+pub struct Emitter<'a> {
+    pub(super) source: &'a [u8],
+    pub(super) lines: Lines,
+    pub(super) slots: Slots<'a>,
 }
 
 /// Comments that wait to be written.
 #[derive(Default)]
-struct Slots<'a> {
+pub(super) struct Slots<'a> {
     head: Comments<'a>,
-    line: Comments<'a>,
+    pub(super) line: Comments<'a>,
     foot: Comments<'a>,
     tail: Comments<'a>,
     key_line: Comments<'a>,
@@ -118,12 +113,11 @@ impl<'a> Emitter<'a> {
                     let own = std::mem::take(&mut heads);
                     let head = if std::mem::take(&mut is_first) { Vec::new() } else { own };
                     let line = std::mem::take(&mut inline);
-                    match key {
-                        Some(key) => self.pair(key, value, head, line, child),
-                        None => {
-                            let foot = if index == last { body.trailing(last) } else { Vec::new() };
-                            self.item(value, Notes { head, line, foot }, child);
-                        }
+                    if let Some(key) = key {
+                        self.pair(key, value, head, line, child);
+                    } else {
+                        let foot = if index == last { body.trailing(last) } else { Vec::new() };
+                        self.item(value, Notes { head, line, foot }, child);
                     }
                 }
                 None => {}
@@ -201,7 +195,7 @@ impl<'a> Emitter<'a> {
     fn key(&mut self, key: &[u8], indent: usize) {
         let text = std::str::from_utf8(key).ok();
         let is_multi_line = text.is_some_and(|text| text.contains(BREAKS));
-        let prints_null = text.is_some_and(prints_null);
+        let prints_null = text.is_some_and(quote::prints_null);
         let explicit = key.len() > 128 || (is_multi_line && !prints_null);
         if explicit {
             self.lines.indicator(b"? ");
@@ -212,194 +206,6 @@ impl<'a> Emitter<'a> {
             self.lines.indent_to(indent);
         }
         self.lines.indicator(b":");
-    }
-
-    fn scalar(&mut self, value: &Value, child: usize) {
-        self.lines.separate();
-        match value {
-            Value::String(text) => {
-                let source = self.source;
-                self.string(text.bytes(source), child, Place::Value);
-            }
-            other => self.bare_scalar(other),
-        }
-    }
-
-    fn bare_scalar(&mut self, value: &Value) {
-        match value {
-            Value::Null => self.lines.put(b"null"),
-            Value::Bool(true) => self.lines.put(b"true"),
-            Value::Bool(false) => self.lines.put(b"false"),
-            Value::Int(int) => self.lines.put_formatted(format_args!("{int}")),
-            Value::Unsigned(int) => self.lines.put_formatted(format_args!("{int}")),
-            Value::Float(float) => self.float(*float),
-            Value::Time(time) => self.wiped(time.to_rfc3339_nano()),
-            Value::String(_) | Value::List(_) | Value::Map(_) => {}
-        }
-    }
-
-    fn float(&mut self, float: f64) {
-        if float.is_nan() {
-            self.lines.put(b".nan");
-        } else if float.is_infinite() {
-            self.lines.put(if float > 0.0 { b".inf" } else { b"-.inf" });
-        } else {
-            self.wiped(number::general(float, 'e'));
-        }
-    }
-
-    fn wiped(&mut self, mut text: String) {
-        self.lines.put(text.as_bytes());
-        text.zeroize();
-    }
-
-    fn string(&mut self, bytes: &[u8], child: usize, place: Place) {
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return self.binary(bytes, child, place);
-        };
-        if text == "<<" {
-            return self.lines.put(b"!!merge <<");
-        }
-        match style::choose(text) {
-            Style::Plain => self.lines.put(bytes),
-            Style::Single => self.single_quoted(text, child),
-            Style::Double => self.double_quoted(text),
-            Style::Literal if prints_null(text) => self.lines.put(b"null"),
-            Style::Literal => self.literal(text, child, place),
-        }
-    }
-
-    fn single_quoted(&mut self, text: &str, child: usize) {
-        self.lines.put(b"'");
-        let mut previous_is_break = false;
-        for part in text.split_inclusive(['\'', '\u{2028}', '\u{2029}']) {
-            let is_break = part.ends_with(['\u{2028}', '\u{2029}']);
-            if previous_is_break && !(is_break && part.chars().count() == 1) {
-                self.lines.raw_blanks(child);
-            }
-            self.lines.put(part.as_bytes());
-            if part.ends_with('\'') {
-                self.lines.put(b"'");
-            }
-            previous_is_break = is_break;
-        }
-        self.lines.put(b"'");
-    }
-
-    fn double_quoted(&mut self, text: &str) {
-        self.lines.put(b"\"");
-        let escape_all = text.starts_with('\u{feff}');
-        let must_escape = |character: char| {
-            escape_all
-                || !style::is_printable(character)
-                || BREAKS.contains(&character)
-                || matches!(character, '"' | '\\')
-        };
-        for part in text.split_inclusive(must_escape) {
-            let Some((at, character)) = part.char_indices().next_back() else { continue };
-            if must_escape(character) {
-                self.lines.put(part.get(..at).unwrap_or_default().as_bytes());
-                self.escape(character);
-            } else {
-                self.lines.put(part.as_bytes());
-            }
-        }
-        self.lines.put(b"\"");
-    }
-
-    fn escape(&mut self, character: char) {
-        let letter = match character {
-            '\0' => b"\\0",
-            '\x07' => b"\\a",
-            '\x08' => b"\\b",
-            '\t' => b"\\t",
-            '\n' => b"\\n",
-            '\x0b' => b"\\v",
-            '\x0c' => b"\\f",
-            '\r' => b"\\r",
-            '\x1b' => b"\\e",
-            '"' => b"\\\"",
-            '\\' => b"\\\\",
-            '\u{85}' => b"\\N",
-            '\u{a0}' => b"\\_",
-            '\u{2028}' => b"\\L",
-            '\u{2029}' => b"\\P",
-            _ => {
-                let code = u32::from(character);
-                return match code {
-                    0..=0xff => self.lines.put_formatted(format_args!("\\x{code:02X}")),
-                    0x100..=0xffff => self.lines.put_formatted(format_args!("\\u{code:04X}")),
-                    _ => self.lines.put_formatted(format_args!("\\U{code:08X}")),
-                };
-            }
-        };
-        self.lines.put(letter);
-    }
-
-    fn literal(&mut self, text: &str, child: usize, place: Place) {
-        self.lines.put(b"|");
-        if text.starts_with(' ') || text.starts_with(BREAKS) {
-            // Right only where the content is indented by four; sops prints it everywhere.
-            self.lines.put(b"4");
-        }
-        let mut from_end = text.chars().rev();
-        match (from_end.next(), from_end.next()) {
-            (Some(last), _) if !BREAKS.contains(&last) => self.lines.put(b"-"),
-            (Some(_), None) => self.lines.put(b"+"),
-            (Some(_), Some(before)) if BREAKS.contains(&before) => self.lines.put(b"+"),
-            _ => {}
-        }
-        self.header_end(child, place);
-        let content = text.strip_suffix('\n').unwrap_or(text);
-        for line in content.split_inclusive(BREAKS) {
-            if !line.starts_with(BREAKS) {
-                self.lines.raw_blanks(child);
-            }
-            self.lines.raw(line.as_bytes());
-        }
-        if place == Place::Value {
-            if text.ends_with('\n') || !text.ends_with(BREAKS) {
-                self.lines.raw(b"\n");
-            }
-            self.lines.end_literal();
-        }
-    }
-
-    fn binary(&mut self, bytes: &[u8], child: usize, place: Place) {
-        const LINE: usize = 70;
-        let mut digits = STANDARD.encode(bytes);
-        self.lines.put(b"!!binary ");
-        if digits.len() < LINE {
-            self.lines.put(digits.as_bytes());
-        } else {
-            self.lines.put(b"|");
-            self.header_end(child, place);
-            for (index, line) in digits.as_bytes().chunks(LINE).enumerate() {
-                if index > 0 {
-                    self.lines.raw(b"\n");
-                }
-                self.lines.raw_blanks(child);
-                self.lines.raw(line);
-            }
-            if place == Place::Value {
-                self.lines.raw(b"\n");
-                self.lines.end_literal();
-            }
-        }
-        digits.zeroize();
-    }
-
-    /// Ends the line of a `|`, with the comment that belongs on it.
-    fn header_end(&mut self, child: usize, place: Place) {
-        if place == Place::Key {
-            self.lines.raw(b"\n");
-        } else if self.slots.line.is_empty() {
-            self.lines.line_feed();
-        } else {
-            self.lines.put(b" ");
-            let comments = std::mem::take(&mut self.slots.line);
-            self.lines.comments(&comments, self.source, child);
-        }
     }
 
     /// Writes what waits to stand on lines of its own in front of the next thing.
@@ -436,85 +242,5 @@ impl<'a> Emitter<'a> {
             self.lines.comments(&foot, self.source, indent);
             self.lines.set_foot(Some(indent));
         }
-    }
-}
-
-/// Whether a string is a key or a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Key,
-    Value,
-}
-
-/// A string of several lines that begins with a tab, which go-yaml prints as `null`.
-fn prints_null(text: &str) -> bool {
-    text.starts_with('\t') && style::choose(text) == Style::Literal
-}
-
-/// The entries of a mapping or the items of a list.
-#[derive(Clone, Copy)]
-enum Body<'a> {
-    Map(&'a [Entry]),
-    List(&'a [Item]),
-}
-
-enum Part<'a> {
-    Comment(&'a Comment),
-    Node(Option<&'a [u8]>, &'a Value),
-}
-
-impl<'a> Body<'a> {
-    fn of(value: &'a Value) -> Option<Self> {
-        match value {
-            Value::Map(map) => Some(Self::Map(&map.0)),
-            Value::List(items) => Some(Self::List(items)),
-            _ => None,
-        }
-    }
-
-    fn part(self, index: usize) -> Option<Part<'a>> {
-        Some(match self {
-            Self::Map(entries) => match entries.get(index)? {
-                Entry::Comment(comment) => Part::Comment(comment),
-                Entry::Pair { key, value, .. } => Part::Node(Some(key), value),
-            },
-            Self::List(items) => match items.get(index)? {
-                Item::Comment(comment) => Part::Comment(comment),
-                Item::Value { value, .. } => Part::Node(None, value),
-            },
-        })
-    }
-
-    fn last_node(self) -> Option<usize> {
-        match self {
-            Self::Map(entries) => entries.iter().rposition(|entry| matches!(entry, Entry::Pair { .. })),
-            Self::List(items) => items.iter().rposition(|item| matches!(item, Item::Value { .. })),
-        }
-    }
-
-    /// The comments before the first node, without those on its line; all of them when there is no node.
-    fn leading(self) -> Comments<'a> {
-        let (mut full, inline) = self.comments_from(0);
-        if self.last_node().is_none() {
-            full.extend(inline);
-        }
-        full
-    }
-
-    /// The comments after the node at `last`.
-    fn trailing(self, last: usize) -> Comments<'a> {
-        let (mut full, inline) = self.comments_from(last + 1);
-        full.extend(inline);
-        full
-    }
-
-    /// The comments from `index` up to the next node: those with a line of their own, and the others.
-    fn comments_from(self, index: usize) -> (Comments<'a>, Comments<'a>) {
-        (index..)
-            .map_while(|index| match self.part(index) {
-                Some(Part::Comment(comment)) => Some(comment),
-                _ => None,
-            })
-            .partition(|comment| !comment.inline)
     }
 }

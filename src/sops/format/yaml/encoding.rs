@@ -67,19 +67,20 @@ fn forbidden(body: &[u8]) -> Option<usize> {
         let skipped = rest.iter().position(|byte| !matches!(byte, b' '..=b'~' | b'\n'))?;
         rest = rest.get(skipped..)?;
         match rest {
-            [b'\t' | b'\r' | 0x80..=0xc1 | 0xc3..=0xee | 0xf0.., ..] | [0xc2, 0x85 | 0xa0.., ..] => {}
-            [0xef, 0xbf, 0xbe | 0xbf, ..] => return Some(body.len() - rest.len()),
-            [0xef, ..] => {}
-            _ => return Some(body.len() - rest.len()),
+            // U+FFFE, U+FFFF, and the C1 controls without U+0085.
+            [0xef, 0xbf, 0xbe | 0xbf, ..] | [0xc2, ..=0x84 | 0x86..=0x9f, ..] => break,
+            [b'\t' | b'\r' | 0x80.., ..] => {}
+            _ => break,
         }
         rest = rest.get(1..)?;
     }
+    Some(body.len() - rest.len())
 }
 
 /// The place that follows `before`.
 fn place_after(before: &[u8]) -> Place {
     let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
     let column = String::from_utf8_lossy(before.get(line_start..).unwrap_or_default()).chars().count() + 1;
     Place { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX) }
 }

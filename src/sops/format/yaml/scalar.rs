@@ -9,7 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use granit_parser::Tag;
 
 use crate::sops::time::Time;
-use crate::sops::tree::{Text, Value};
+use crate::sops::tree::Value;
 
 const CORE: &str = "tag:yaml.org,2002:";
 
@@ -24,7 +24,7 @@ pub enum Forced<'a> {
 }
 
 /// Sorts a tag. A tag that go-yaml does not know makes a string.
-pub fn forced<'a>(tag: Option<&'a Tag>) -> Forced<'a> {
+pub fn forced(tag: Option<&Tag>) -> Forced<'_> {
     let Some(tag) = tag else { return Forced::No };
     if tag.parts() == ("", "!") {
         return Forced::No;
@@ -36,20 +36,22 @@ pub fn forced<'a>(tag: Option<&'a Tag>) -> Forced<'a> {
     }
 }
 
-/// The value of a scalar whose tag names a type. Text that is not of that type is null, as in sops.
-pub fn convert(text: &str, tag: &str) -> Value {
+/// The value of a scalar whose tag names a type. `None`: its text is not of that type.
+#[expect(clippy::cast_precision_loss, reason = "go-yaml rounds in the same way")]
+pub fn convert(text: &str, tag: &str) -> Option<Value> {
     match (resolve_as(text, tag == "timestamp"), tag) {
-        (Some(value @ Value::Bool(_)), "bool")
+        (Some(value @ Value::Null), "null")
+        | (Some(value @ Value::Bool(_)), "bool")
         | (Some(value @ (Value::Int(_) | Value::Unsigned(_))), "int")
         | (Some(value @ Value::Float(_)), "float")
-        | (Some(value @ Value::Time(_)), "timestamp") => value,
-        (Some(Value::Int(int)), "float") => Value::Float(int as f64),
-        _ => Value::Null,
+        | (Some(value @ Value::Time(_)), "timestamp") => Some(value),
+        (Some(Value::Int(int)), "float") => Some(Value::Float(int as f64)),
+        _ => None,
     }
 }
 
-/// The bytes of a `!!binary` scalar; null when it is not base64.
-pub fn binary(text: &str) -> Value {
+/// The bytes of a `!!binary` scalar. `None`: it is not base64.
+pub fn binary(text: &str) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
         GeneralPurposeConfig::new()
@@ -57,7 +59,7 @@ pub fn binary(text: &str) -> Value {
             .with_decode_allow_trailing_bits(true),
     );
     let digits: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
-    LENIENT.decode(digits).map_or(Value::Null, |bytes| Value::String(Text::owned(bytes)))
+    LENIENT.decode(digits).ok()
 }
 
 /// What a plain scalar without a tag is. `None`: a string (also `<<`, which sops treats as any other key).
@@ -146,6 +148,34 @@ fn signed_after_prefix(text: &str) -> Option<Value> {
     i64::from_str_radix(digits, base).ok().map(Value::Int)
 }
 
+/// What ends a line in YAML 1.1, which go-yaml follows, but not in YAML 1.2, which the parser follows.
+pub const OLD_BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
+/// Treats [`OLD_BREAKS`] in a scalar as line ends: the blanks around them go, or, in a block scalar whose content is
+/// indented by `indent`, the indentation behind them.
+pub fn fold_old_breaks(text: &str, indent: Option<usize>) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for (index, line) in text.split_inclusive(OLD_BREAKS).enumerate() {
+        let (content, end) = match line.strip_suffix(OLD_BREAKS) {
+            Some(content) => (content, line.get(content.len()..).unwrap_or_default()),
+            None => (line, ""),
+        };
+        let is_next_line = "\u{85}" == end;
+        if let Some(indent) = indent {
+            let blanks = content.len() - content.trim_start_matches(' ').len();
+            let kept = content.get(if index == 0 { 0 } else { blanks.min(indent) }..).unwrap_or_default();
+            folded.push_str(kept);
+            folded.push_str(if is_next_line { "\n" } else { end });
+        } else {
+            let content = if index == 0 { content } else { content.trim_start_matches([' ', '\t']) };
+            let content = if end.is_empty() { content } else { content.trim_end_matches([' ', '\t']) };
+            folded.push_str(content);
+            folded.push_str(if is_next_line { " " } else { end });
+        }
+    }
+    folded
+}
+
 /// Whether a plain scalar with this text would be read back as a string; by go-yaml, and also by YAML 1.1 parsers,
 /// to which it gives base-60 numbers and `yes` the benefit of quotes.
 pub fn is_string_when_plain(text: &str) -> bool {
@@ -176,10 +206,7 @@ fn is_base_60(text: &str) -> bool {
     let Some((first, rest)) = unsigned.split_once(':') else { return false };
     let (rest, fraction) = rest.split_once('.').unwrap_or((rest, ""));
     let digits_or_lines = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
-    let places = |field: &str| match field.as_bytes() {
-        [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'] => true,
-        _ => false,
-    };
+    let places = |field: &str| matches!(field.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']);
     first.bytes().next().is_some_and(|b| b.is_ascii_digit())
         && digits_or_lines(first)
         && rest.split(':').all(places)
@@ -190,7 +217,7 @@ fn is_base_60(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn shown(value: Option<Value>) -> String {
+    fn shown(value: Option<&Value>) -> String {
         match value {
             None => "string".to_owned(),
             Some(Value::Null) => "null".to_owned(),
@@ -261,37 +288,40 @@ mod tests {
             ("12:30:45", "string"),
             ("ENC[AES256_GCM,data:x]", "string"),
         ] {
-            assert_eq!(shown(resolve(text)), expected, "{text}");
+            assert_eq!(shown(resolve(text).as_ref()), expected, "{text}");
         }
     }
 
     #[test]
-    fn a_forced_type_that_does_not_fit_is_null() {
+    fn a_tag_forces_the_type_or_fails() {
         for (text, tag, expected) in [
             ("1", "float", "float 1"),
-            ("1.5", "int", "null"),
+            ("1.5", "int", "string"),
             ("12", "int", "int 12"),
             ("true", "bool", "bool true"),
-            ("yes", "bool", "null"),
-            ("x", "null", "null"),
+            ("yes", "bool", "string"),
+            ("x", "null", "string"),
+            ("", "null", "null"),
             ("2001-01-01", "timestamp", "time 2001-01-01T00:00:00Z"),
-            ("2001-01-01", "int", "null"),
-            ("x", "timestamp", "null"),
+            ("2001-01-01", "int", "string"),
+            ("x", "timestamp", "string"),
         ] {
-            assert_eq!(shown(Some(convert(text, tag))), expected, "{text} {tag}");
+            assert_eq!(shown(convert(text, tag).as_ref()), expected, "{text} {tag}");
         }
     }
 
     #[test]
     fn binary_takes_line_breaks_and_refuses_other_blanks() {
-        let bytes = |text: &str| match binary(text) {
-            Value::String(text) => Some(text.bytes(b"").to_vec()),
-            _ => None,
-        };
-        assert_eq!(bytes("aGk=").unwrap(), b"hi");
-        assert_eq!(bytes("aG\nk=\n").unwrap(), b"hi");
-        assert_eq!(bytes("/w==").unwrap(), b"\xff");
-        assert!(bytes("aG k=").is_none() && bytes("aGk").is_none());
+        assert_eq!(binary("aGk=").unwrap(), b"hi");
+        assert_eq!(binary("aG\nk=\n").unwrap(), b"hi");
+        assert_eq!(binary("/w==").unwrap(), b"\xff");
+        assert!(binary("aG k=").is_none() && binary("aGk").is_none());
+    }
+
+    #[test]
+    fn line_ends_of_yaml_1_1_are_folded() {
+        assert_eq!(fold_old_breaks("x \u{2028}    y\u{85}z", None), "x\u{2028}y z");
+        assert_eq!(fold_old_breaks("x\u{2029}      y\n", Some(4)), "x\u{2029}  y\n");
     }
 
     #[test]
