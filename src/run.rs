@@ -199,7 +199,7 @@ fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channe
         tracing::info!(
             "waiting for another activation of '{}'",
             Printable(&store_plan.mount_point.to_string_lossy())
-        )
+        );
     };
     let opened = Store::open(&store_plan.mount_point, backing, directories, &mut { waiting });
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;

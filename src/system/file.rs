@@ -43,7 +43,7 @@ pub enum Cause {
 }
 
 /// An I/O error as part of a sentence: without a capital and without the number that says the same again.
-fn words(error: &io::Error) -> String {
+pub(super) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut letters = text.chars();
@@ -191,6 +191,12 @@ mod tests {
                 error.to_string().replace(&path, "PATH")
             }
         }
+    }
+
+    #[test]
+    fn the_kernels_words_are_part_of_our_sentence() {
+        let error = read_regular(Path::new("/nonexistent"), 1).err().unwrap();
+        assert_eq!(error.to_string(), "cannot open '/nonexistent': no such file or directory");
     }
 
     #[test]

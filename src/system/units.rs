@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-use super::file::FileError;
+use super::file::{FileError, words};
 use crate::changes::Units;
 use crate::diagnostic::Printable;
 
@@ -28,7 +28,7 @@ pub enum Channel {
 pub enum UnitsError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("cannot run 'systemctl {verb}': {cause}")]
+    #[error("cannot run 'systemctl {verb}': {}", words(cause))]
     Start { verb: &'static str, cause: std::io::Error },
     #[error("'systemctl {verb}' failed ({status}) for the units {units}")]
     Failed { verb: &'static str, status: ExitStatus, units: String },

@@ -158,14 +158,13 @@ impl Case {
     }
 
     fn transcript(&self, machine: &Machine, output: &Output) -> String {
-        let mut line = String::from("$");
+        let mut words = vec!["$".to_owned()];
         for (variable, value) in &self.environment {
-            line += &format!(" {variable}={}", if value.contains([' ', '\n']) { "…" } else { value });
+            words.push(format!("{variable}={}", if value.contains([' ', '\n']) { "…" } else { value }));
         }
-        line += &format!(" {}", self.program);
-        for argument in &self.arguments {
-            line += &format!(" {}", Printable(argument));
-        }
+        words.push(self.program.to_owned());
+        words.extend(self.arguments.iter().map(|argument| Printable(argument).to_string()));
+        let line = words.join(" ");
         let printed = [output.stdout.as_slice(), &output.stderr].concat();
         let printed = machine.anywhere(std::str::from_utf8(&printed).unwrap());
         format!("{line}\n{printed}exit {}\n", output.status.code().unwrap())
@@ -209,7 +208,7 @@ fn manifests() -> Vec<Case> {
     vec![
         Case::new("manifest-missing", |_| {}).called("sops-install-secrets"),
         Case::new("manifest-is-a-directory", |machine| {
-            fs::create_dir(machine.path("manifest.json")).unwrap()
+            fs::create_dir(machine.path("manifest.json")).unwrap();
         }),
         manifest("manifest-empty", b""),
         manifest("manifest-not-json", b"{\n  \"secrets\": [],\n  \"templates\": [}\n}\n"),
@@ -297,7 +296,7 @@ fn plans() -> Vec<Case> {
 fn files() -> Vec<Case> {
     let missing = |name| {
         Case::new(name, |machine| {
-            machine.manifest(json!({"secrets": [secret("db/password", "a", "secrets.yaml")]}))
+            machine.manifest(json!({"secrets": [secret("db/password", "a", "secrets.yaml")]}));
         })
     };
     let with = |name, make: fn(&std::path::Path)| {
@@ -311,7 +310,7 @@ fn files() -> Vec<Case> {
         missing("sops-file-missing-when-checked").with(&["-check-mode=sopsfile", "DIR/manifest.json"]),
         with("sops-file-is-a-directory", |path| fs::create_dir(path).unwrap()),
         with("sops-file-is-a-fifo", |path| {
-            assert!(Command::new("mkfifo").arg(path).status().unwrap().success())
+            assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
         }),
         Case::file("sops-file-empty", "a", ""),
         Case::file("sops-file-not-encrypted", "db", "db:\n  password: hunter2-hunter2\n"),
