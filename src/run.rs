@@ -1,11 +1,12 @@
 //! The acts, in the order in which they happen.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use crate::changes::Changes;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted::{self, Failure, File};
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::{Diagnostic, Printable, Report};
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
@@ -54,14 +55,25 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
 
 fn plan(arguments: &Arguments, environment: &Environment) -> Result<Plan, Report> {
     let text = read_regular(&arguments.manifest, MANIFEST_LIMIT)
-        .map_err(|error| Diagnostic::new(format!("the manifest is not readable: {error}")))?;
+        .map_err(|error| Diagnostic::new(format!("no manifest: {error}")))?;
     // The check runs where the user's directory is not known, in the sandbox of a build.
     let anywhere = (arguments.check != Check::Off).then_some("/run/user/0");
-    let plan = Plan::new(Manifest::parse(text.expose())?, environment.runtime_dir.as_deref().or(anywhere))?;
+    let manifest =
+        Manifest::parse(text.expose()).map_err(|report| in_manifest(&arguments.manifest, report))?;
+    let plan = Plan::new(manifest, environment.runtime_dir.as_deref().or(anywhere))?;
     for warning in &plan.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", Printable(warning));
     }
     Ok(plan)
+}
+
+fn in_manifest(path: &Path, report: Report) -> Report {
+    let path = path.display();
+    let named = report.0.into_iter().map(|diagnostic| Diagnostic {
+        problem: format!("the manifest '{path}' cannot be used: {}", diagnostic.problem),
+        ..diagnostic
+    });
+    Report(named.collect())
 }
 
 /// Checks what can be checked without keys, users or a place for secrets.
@@ -118,7 +130,8 @@ fn sources(plan: &Plan, environment: Environment) -> Sources {
 fn announce_keys(plan: &Plan, keyring: &Keyring) {
     if plan.logging.key_import {
         for (path, recipient) in keyring.imported() {
-            tracing::info!("Imported {} as age key with fingerprint {recipient}", path.display());
+            let path = path.display().to_string();
+            tracing::info!("Imported {} as age key with fingerprint {recipient}", Printable(&path));
         }
     }
 }
@@ -138,7 +151,7 @@ fn owners(files: &[File], accounts: &Accounts, report: &mut Report) -> Vec<Optio
         Err(error) => {
             report.push(
                 Diagnostic::new(format!("{}: {error}", file.target.title))
-                    .help("create the account in the configuration, or name one that exists; users that need the secret itself want `neededForUsers`"),
+                    .help("declare it in `users.users` or `users.groups`, or correct the secret's `owner` or `group`; with `neededForUsers`, only root can own a secret"),
             );
             None
         }
@@ -180,12 +193,16 @@ fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channe
     let directories = accounts
         .directories()
         .map_err(|error| Diagnostic::new(error.to_string()).help("create the group `keys` (NixOS has it)"))?;
-    let waiting =
-        || tracing::info!("waiting for another activation of '{}'", store_plan.mount_point.display());
+    let waiting = || {
+        tracing::info!(
+            "waiting for another activation of '{}'",
+            Printable(&store_plan.mount_point.to_string_lossy())
+        );
+    };
     let opened = Store::open(&store_plan.mount_point, backing, directories, &mut { waiting });
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
     for warning in warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", Printable(&warning.to_string()));
     }
     let symlink = &store_plan.symlink_path;
     let mut report = Report(store.remove_leftovers(symlink).iter().map(plain).collect());
@@ -240,7 +257,18 @@ fn link(plan: &Plan, entries: &[Entry], report: &mut Report) {
         })
         .collect();
     let trust = if plan.user_mode { Trust::Anyone } else { Trust::RootOnly };
-    report.0.extend(link::link_all(&links, trust).iter().map(|error| with_help(error, error.help())));
+    for error in link::link_all(&links, trust) {
+        let wanted = plan
+            .targets()
+            .filter(|target| target.link.as_ref().is_some_and(|link| link.starts_with(error.path())));
+        let mut diagnostic = with_help(&error, error.help());
+        for target in wanted {
+            let place = plan.store.symlink_path.join(target.name.as_str());
+            let note = format!("{} is in place all the same, at '{}'", target.title, place.display());
+            diagnostic = diagnostic.note(note);
+        }
+        report.push(diagnostic);
+    }
 }
 
 /// Tells the log and systemd. A user's activation does neither, as in the original.
@@ -253,7 +281,7 @@ fn notify(plan: &Plan, changes: &Changes, channel: Channel, report: &mut Report)
     if plan.logging.secret_changes {
         let mut out = std::io::stdout().lock();
         for line in changes.lines(channel.is_dry()) {
-            if let Err(error) = writeln!(out, "{line}") {
+            if let Err(error) = writeln!(out, "{}", Printable(&line)) {
                 report.push(Diagnostic::new(format!("cannot write to standard output: {error}")));
                 return;
             }

@@ -268,6 +268,17 @@ fn only_root_writes(directory: &FileStat) -> bool {
 }
 
 impl LinkError {
+    /// The link, or the directory or symlink on the way to it, that the error is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File(error) => &error.path,
+            Self::DirectoryInTheWay(path)
+            | Self::UntrustedSymlink { path, .. }
+            | Self::UntrustedParent(path)
+            | Self::NotAPath(path) => path,
+        }
+    }
+
     /// The one thing to do about it.
     pub fn help(&self) -> Option<String> {
         match self {

@@ -9,7 +9,12 @@
     reason = "what fails in a test is to stop it"
 )]
 
+mod command;
 mod fixtures;
+mod layers;
+mod leaks;
+mod machine;
 mod namespace;
 mod store;
+mod transcripts;
 mod vectors;
