@@ -30,9 +30,32 @@ const FILES_PER_THREAD: usize = 8;
 /// Opens every sops file of the plan: the document, or why there is none, in the plan's order.
 #[must_use]
 pub fn open_all(plan: &Plan, keyring: &Keyring) -> Vec<Result<Document<Opened>, Diagnostic>> {
-    let open =
-        |file: &SopsFile| open(file, keyring).map_err(|diagnostic| diagnostic.note(needed_by(plan, file)));
-    on_all_cores(&plan.files, open)
+    let mut keys_told = false;
+    let opened = on_all_cores(&plan.files, |file| open(file, keyring));
+    let explain = |(opened, file): (Result<_, Unopened>, &SopsFile)| {
+        opened.map_err(|unopened| {
+            let mut diagnostic = match unopened {
+                Unopened::Unusable(diagnostic) => diagnostic,
+                // Once is enough, however many files it is that do not open.
+                Unopened::Locked(diagnostic) if keys_told => diagnostic.note("keys here: as told above"),
+                Unopened::Locked(mut diagnostic) => {
+                    keys_told = true;
+                    diagnostic.notes.extend(keys_here(keyring));
+                    diagnostic
+                }
+            };
+            diagnostic.notes.push(needed_by(plan, file));
+            diagnostic
+        })
+    };
+    opened.into_iter().zip(&plan.files).map(explain).collect()
+}
+
+/// Why there is no document.
+enum Unopened {
+    /// Nothing on this machine opens it. What is on this machine is still to be told.
+    Locked(Diagnostic),
+    Unusable(Diagnostic),
 }
 
 /// Reads every sops file of the plan without opening it.
@@ -99,12 +122,12 @@ fn read(file: &SopsFile) -> Result<Document<Sealed>, Diagnostic> {
     Document::parse(file.format, source).map_err(|error| unusable(file, &error))
 }
 
-fn open(file: &SopsFile, keyring: &Keyring) -> Result<Document<Opened>, Diagnostic> {
-    let document = read(file)?;
+fn open(file: &SopsFile, keyring: &Keyring) -> Result<Document<Opened>, Unopened> {
+    let document = read(file).map_err(Unopened::Unusable)?;
     let metadata = document.metadata();
     let key = data_key::recover(&metadata.groups, metadata.threshold, keyring)
         .map_err(|error| locked(&file.path, &error, keyring))?;
-    document.open(key).map_err(|error| damaged(&file.path, &error))
+    document.open(key).map_err(|error| Unopened::Unusable(damaged(&file.path, &error)))
 }
 
 fn needed_by(plan: &Plan, file: &SopsFile) -> String {
@@ -204,11 +227,12 @@ fn looks_like(file: &SopsFile, text: &[u8]) -> Option<Format> {
 }
 
 /// The message that people meet most: nothing here opens the file.
-fn locked(path: &Path, error: &RecoverError, keyring: &Keyring) -> Diagnostic {
+fn locked(path: &Path, error: &RecoverError, keyring: &Keyring) -> Unopened {
     let file = path.display();
     let RecoverError::TooFewGroups { needed, opened, groups } = error else {
-        return Diagnostic::new(format!("cannot open '{file}': {error}"))
-            .help("the file's key entries do not belong together: restore it from version control");
+        let diagnostic = Diagnostic::new(format!("cannot open '{file}': {error}"));
+        let help = "the file's key entries do not belong together: restore it from version control";
+        return Unopened::Unusable(diagnostic.help(help));
     };
     let single = groups.len() == 1;
     let mut diagnostic = Diagnostic::new(if single {
@@ -232,14 +256,16 @@ fn locked(path: &Path, error: &RecoverError, keyring: &Keyring) -> Diagnostic {
             diagnostic = diagnostic.note(format!("{label}{line}"));
         }
     }
-    for key in keyring.keys() {
+    Unopened::Locked(diagnostic.help(locked_help(path, groups, keyring)))
+}
+
+/// Every key that was tried, and every source that gave none.
+fn keys_here(keyring: &Keyring) -> impl Iterator<Item = String> {
+    let keys = keyring.keys().map(|key| {
         let recipients: Vec<String> = key.recipients.iter().map(|recipient| shortened(recipient)).collect();
-        diagnostic = diagnostic.note(format!("key here: {} (from {})", recipients.join(" and "), key.source));
-    }
-    for skipped in keyring.skipped() {
-        diagnostic = diagnostic.note(format!("skipped: {skipped}"));
-    }
-    diagnostic.help(locked_help(path, groups, keyring))
+        format!("key here: {} (from {})", recipients.join(" and "), key.source)
+    });
+    keys.chain(keyring.skipped().iter().map(|skipped| format!("skipped: {skipped}")))
 }
 
 /// The recipients of a group, those first about which there is more to say than that they are not ours.
