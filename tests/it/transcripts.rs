@@ -381,6 +381,15 @@ fn keys() -> Vec<Case> {
         ),
         Case::locked("age-key-file-missing", "recipients/ssh-to-age.yaml", file("no-such-file.txt")),
         Case::locked("age-key-file-is-an-ssh-key", "recipients/ssh-to-age.yaml", file("host_ed25519")),
+        Case::new("several-files-locked", |machine| {
+            machine.copy("fixtures/recipients/ssh-to-age.yaml", "one.yaml");
+            machine.copy("fixtures/recipients/ssh-rsa.yaml", "two.yaml");
+            machine.copy("fixtures/keys/sample_host_ed25519", "keys/host_key");
+            machine.manifest(json!({
+                "secrets": [secret("one", "value", "one.yaml"), secret("two", "value", "two.yaml")],
+                "ageSshKeyPaths": ["DIR/keys/host_key", "DIR/keys/other"]
+            }));
+        }),
         Case::locked("shamir-one-group-short", "sops/3.13.3/shamir.yaml", file("group-1.txt")),
         Case::locked("key-command", "recipients/ssh-to-age.yaml", json!({}))
             .set("SOPS_AGE_KEY_CMD", "cat /root/age.txt"),
