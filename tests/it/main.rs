@@ -9,7 +9,9 @@
     reason = "what fails in a test is to stop it"
 )]
 
+mod activate;
 mod fixtures;
+mod machine;
 mod namespace;
 mod store;
 mod vectors;
