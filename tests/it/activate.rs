@@ -122,6 +122,27 @@ fn with_use_tmpfs_the_store_is_a_tmpfs_that_is_not_swapped_where_the_kernel_can(
 }
 
 #[test]
+fn where_mounting_is_not_permitted_memory_is_used_with_a_warning_and_a_disk_refused() {
+    let Some(machine) = Machine::new() else { return };
+    let unprivileged = |manifest: &Value| {
+        machine.write("/mnt/manifest.json", manifest.to_string());
+        let without = "setpriv --bounding-set -sys_admin --inh-caps -sys_admin --";
+        answer(&mut machine.command(&format!("exec {without} sops-install-secrets /mnt/manifest.json")))
+    };
+    let warning = "sops-install-secrets: warning: mounting is not permitted here: secrets go into the directory \
+                   '/run/secrets.d', which lies in memory\n";
+    assert_eq!(unprivileged(&one("api_key")), Answer::said("", warning));
+    assert_eq!(machine.shell(LIVE), format!("/run/secrets.d/1\n1\n{API_KEY}"));
+    let before = machine.tree("/run");
+    let refused = unprivileged(&with(one("database/user"), json!({"secretsMountPoint": "/var/secrets.d"})));
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
+    let problem = "sops-install-secrets: error: cannot mount ramfs on '/var/secrets.d': EPERM: Operation not permitted; and";
+    assert!(refused.stderr.starts_with(problem), "{refused:?}");
+    assert!(refused.stderr.contains("\nhelp: let the container mount"), "{refused:?}");
+    assert_eq!(machine.tree("/run /var/secrets.d"), format!("{before}\n/var/secrets.d d751 0:0"));
+}
+
+#[test]
 fn directories_belong_to_the_group_keys_else_nogroup_else_nothing_is_done() {
     let Some(machine) = Machine::new() else { return };
     machine.shell("printf 'root:x:0:\n' > /etc/group");

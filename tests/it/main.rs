@@ -10,8 +10,10 @@
 )]
 
 mod activate;
+mod crash;
 mod fixtures;
 mod machine;
 mod namespace;
 mod store;
+mod user_mode;
 mod vectors;
