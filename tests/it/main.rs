@@ -9,12 +9,16 @@
     reason = "what fails in a test is to stop it"
 )]
 
+mod activate;
 mod command;
+mod crash;
 mod fixtures;
 mod layers;
 mod leaks;
 mod machine;
 mod namespace;
+mod server;
 mod store;
 mod transcripts;
+mod user_mode;
 mod vectors;
