@@ -1,5 +1,6 @@
 //! Whole runs of the program as root, each on a machine of its own.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
@@ -425,10 +426,10 @@ fn failures() -> Vec<(Value, &'static str)> {
                 &[secret("a", "database/user")],
                 &[with(template("t", ""), json!({"file": "/mnt/none.txt"}))],
             ),
-            "template 't': cannot open '/mnt/none.txt': No such file or directory",
+            "template 't': cannot open '/mnt/none.txt': no such file or directory",
         ),
         (with(one("database/user"), json!({"ageSshKeyPaths": []})), "no key on this machine opens it"),
-        (json!("not a manifest"), "the manifest is not valid"),
+        (json!("not a manifest"), "the manifest '/mnt/manifest.json' cannot be used"),
     ]
 }
 
@@ -699,10 +700,11 @@ fn files_of_every_sops_and_every_recipient_are_installed_as_sops_prints_them() {
         let index = fs::read(fixtures.join(directory).join("index.json")).unwrap();
         let index: Vec<Fixture> = serde_json::from_slice(&index).unwrap();
         for fixture in index {
-            let by_pgp_only = fixture.opened_by.iter().flatten().all(|key| key.ends_with(".asc"));
+            let is_pgp = |key: &String| Path::new(key).extension().is_some_and(|kind| kind == "asc");
+            let by_pgp_only = fixture.opened_by.iter().flatten().all(is_pgp);
             let (false, Some(plain)) = (by_pgp_only, fixture.plain) else { continue };
             let name = format!("{directory}/{}", fixture.file);
-            compare += &format!("cmp '/run/secrets/{name}' '/mnt/fixtures/{directory}/{plain}'; ");
+            let _ = write!(compare, "cmp '/run/secrets/{name}' '/mnt/fixtures/{directory}/{plain}'; ");
             let whole = json!({"sopsFile": format!("/mnt/fixtures/{name}"), "format": fixture.format});
             secrets.push(with(secret(&name, ""), whole));
         }

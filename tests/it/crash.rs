@@ -275,7 +275,7 @@ fn refused_everywhere(run: Run) {
             match live {
                 Some("old") => assert_eq!(seen, whole(API_KEY, 1), "not as it was: {at}"),
                 Some("none") => {
-                    assert!(!seen.contains("secrets.d/1") && !seen.contains("sops-activate"), "{at}")
+                    assert!(!seen.contains("secrets.d/1") && !seen.contains("sops-activate"), "{at}");
                 }
                 Some(_) => {}
                 None => panic!("no whole generation is live: {at}"),
