@@ -1,4 +1,4 @@
-//! Runs that are killed, and runs to which the kernel says no, at every system call: the live generation is a whole one
+//! Runs that are killed at every system call that changes something, and runs to which the kernel says no: the live generation is a whole one
 //! all the time, and the next run leaves the machine as if nothing had happened.
 //!
 //! Both are done by strace, which counts the calls of each name. Threads would make the counts differ from run to run;
