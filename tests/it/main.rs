@@ -6,17 +6,20 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "what fails in a test is to stop it"
 )]
 
 mod activate;
 mod command;
 mod crash;
+mod documents;
 mod fixtures;
 mod layers;
 mod leaks;
 mod machine;
 mod namespace;
+mod seal;
 mod server;
 mod store;
 mod transcripts;
