@@ -68,7 +68,7 @@ fn a_key_is_located_before_anything_is_decrypted() {
     assert!(matches!(sealed.locate(&KeyPath::new("m/x")), Err(PickError::Find(_))));
 }
 
-// 79; contract 12
+// 79. sops-install-secrets does not index lists.
 #[test]
 fn lists_are_indexed_from_zero() {
     let file = sample();
@@ -90,7 +90,7 @@ fn the_comments_of_a_list_do_not_count() {
     assert_eq!(file.pick("l/1").as_deref(), Ok("y"));
 }
 
-// contract 12
+// sops-install-secrets takes strings alone.
 #[test]
 fn a_mapping_or_list_is_printed_as_sops_prints_an_extract() {
     let file = sample();
@@ -214,7 +214,7 @@ fn a_plain_value_is_picked_like_an_encrypted_one() {
     assert_eq!(file.pick("b_unencrypted").as_deref(), Ok("true"));
 }
 
-// contract 12
+// sops-install-secrets always splits.
 #[test]
 fn splitting_at_slashes_comes_first_and_an_exact_key_second() {
     let body = format!(
