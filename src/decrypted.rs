@@ -164,7 +164,7 @@ pub fn placeholders(plan: &Plan) -> Placeholders<usize> {
 /// # Errors
 /// When one does not.
 pub fn check_template(
-    plan: &Plan,
+    placeholders: &Placeholders<usize>,
     template: &Template,
     file: Option<&SecretBytes>,
 ) -> Result<(), Diagnostic> {
@@ -172,7 +172,7 @@ pub fn check_template(
         (TemplateSource::Content(text), _) => text.as_bytes(),
         (TemplateSource::File(_), file) => file.map(SecretBytes::expose).unwrap_or_default(),
     };
-    placeholders(plan).used(text).map(|_| ()).map_err(|error| unresolved(&template.target, &error))
+    placeholders.used(text).map(|_| ()).map_err(|error| unresolved(&template.target, &error))
 }
 
 fn unresolved(target: &Target, error: &TemplateError) -> Diagnostic {

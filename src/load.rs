@@ -18,8 +18,11 @@ use crate::sops::metadata::MetadataError;
 use crate::system::file::{Cause, FileError, read_regular};
 
 /// Bytes of a sops file at most. The largest file in use is far smaller; the limit is where 32-bit tools end, and
-/// keeps a mistake (a disk image, say) from taking the machine's memory at boot.
+/// refuses a disk image that was named by mistake. (A file of many tiny entries takes many times its size in memory.)
 const SOPS_FILE_LIMIT: u64 = 2 << 30;
+
+/// Bytes of a file whose real format is guessed at: it is read again for each.
+const GUESS_LIMIT: u64 = 16 << 20;
 
 /// Bytes of a template's file at most: text that people write.
 const TEMPLATE_LIMIT: u64 = 64 << 20;
@@ -160,7 +163,7 @@ fn unusable(file: &SopsFile, error: &ParseError) -> Diagnostic {
         _ => format!("cannot use '{path}': {error}"),
     });
     // It is not clear yet what the file is, so it is looked at again.
-    let source = read_regular(&file.path, SOPS_FILE_LIMIT).ok();
+    let source = read_regular(&file.path, GUESS_LIMIT).ok();
     let text = source.as_ref().map(SecretBytes::expose).unwrap_or_default();
     let path = for_shell(&file.path);
     if text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< ")) {

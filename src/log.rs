@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::diagnostic::Printable;
 
-/// Starts the log. Debug messages are for those who ask for them by a build of their own; there is no switch.
+/// Starts the log. There is nothing below the level of information: what is not worth a line is not logged.
 pub fn start(program: &str, to_journal: bool) {
     let layer = Stderr { program: program.to_owned(), to_journal };
     // It fails only when a log was started before, which then goes on.

@@ -79,11 +79,12 @@ fn in_manifest(path: &Path, report: Report) -> Report {
 /// Checks what can be checked without keys, users or a place for secrets.
 fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
     let mut report = Report::default();
+    let placeholders = decrypted::placeholders(plan);
     for (template, file) in plan.templates.iter().zip(load::template_files(plan)) {
         if let Some(Err(diagnostic)) = file {
             report.push(diagnostic);
         } else if let Err(error) =
-            decrypted::check_template(plan, template, file.and_then(Result::ok).as_ref())
+            decrypted::check_template(&placeholders, template, file.and_then(Result::ok).as_ref())
         {
             report.push(error);
         }
@@ -203,16 +204,11 @@ fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channe
     }
     let symlink = &store_plan.symlink_path;
     let mut report = Report(store.remove_leftovers(symlink).iter().map(plain).collect());
-    let before = store.live(symlink).map_err(|error| plain(&error))?;
-    let differences = before.as_ref().map(|live| live.differences(entries, Some(directories))).transpose();
-    let differences = differences.map_err(|error| plain(&error))?;
-    let live = match before {
-        Some(live) if differences.as_ref().is_some_and(Differences::is_empty) => live,
-        _ => {
-            let staged = store.stage(symlink, entries).map_err(|error| plain(&error))?;
-            let switched = staged.switch(symlink).map_err(|error| plain(&error))?;
-            report.0.extend(switched.left_behind.iter().map(plain));
-            switched.live
+    let (live, differences) = match go_live(&store, symlink, entries, directories, &mut report) {
+        Ok(live) => live,
+        Err(error) => {
+            report.push(plain(&error));
+            return Err(report);
         }
     };
     // From here on the new secrets are in place: everything is tried, and what fails is told.
@@ -222,6 +218,27 @@ fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channe
     }
     report.0.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
     report.or(())
+}
+
+/// Makes the entries live, in a new generation if they differ from the live one, and says in what; there is nothing to
+/// compare with on the first activation.
+fn go_live(
+    store: &Store,
+    symlink: &Path,
+    entries: &[Entry],
+    directories: Ownership,
+    report: &mut Report,
+) -> Result<(LiveGeneration, Option<Differences>), FileError> {
+    let before = store.live(symlink)?;
+    let differences = before.as_ref().map(|live| live.differences(entries, Some(directories))).transpose()?;
+    if let (Some(live), Some(differences)) = (before, &differences)
+        && differences.is_empty()
+    {
+        return Ok((live, None));
+    }
+    let switched = store.stage(symlink, entries)?.switch(symlink)?;
+    report.0.extend(switched.left_behind.iter().map(plain));
+    Ok((switched.live, differences))
 }
 
 /// Says what [`activate`] would change, and changes nothing.

@@ -23,12 +23,16 @@ pub enum RegexError {
     TooLarge,
 }
 
+/// Bytes of an automaton. A rule in use has a few thousand; matching costs this much for every byte of every key, and
+/// the rule is not authenticated before it is used.
+const SIZE_LIMIT: usize = 256 << 10;
+
 /// Compiles a pattern of Go.
 ///
 /// # Errors
-/// When Go would refuse it too, or its automaton would be larger than 10 MiB.
+/// When Go would refuse it too, or its automaton would be larger than 256 KiB.
 pub fn compile(pattern: &str) -> Result<Regex, RegexError> {
-    RegexBuilder::new(&translate(pattern)?).build().map_err(|error| match error {
+    RegexBuilder::new(&translate(pattern)?).size_limit(SIZE_LIMIT).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => RegexError::TooLarge,
         _ => RegexError::Syntax,
     })

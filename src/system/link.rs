@@ -208,7 +208,7 @@ impl Walk<'_> {
                 // A run may have been killed right after it made this directory. What is not ours is let be: it hinders
                 // nothing.
                 if let Err(error) = remove_stale(&self.here, name) {
-                    tracing::debug!("{error}");
+                    tracing::warn!("{error}");
                 }
                 self.enter(Directory::at(fd, at), &found);
             }

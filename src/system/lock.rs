@@ -45,7 +45,7 @@ impl Drop for Lock {
         if let Some(Err((lock, errno))) = self.0.take().map(Flock::unlock) {
             // Dropping it would try again and panic. The lock ends with the process.
             std::mem::forget(lock);
-            tracing::debug!("cannot unlock: {errno}");
+            tracing::warn!("cannot unlock: {errno}");
         }
     }
 }

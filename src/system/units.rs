@@ -87,6 +87,8 @@ fn systemctl(verb: &'static str, units: &[&str]) -> Result<(), UnitsError> {
         .args(["--no-block", verb])
         .args(looks_like_option.then_some("--"))
         .args(units)
+        // A key that the environment may hold is none of its business.
+        .env_remove("SOPS_AGE_KEY")
         .stdin(Stdio::null())
         // Standard output is for the changes of secrets.
         .stdout(std::io::stderr())

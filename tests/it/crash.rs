@@ -298,3 +298,34 @@ fn a_first_run_to_which_the_kernel_says_no_tells_it_and_the_next_one_heals() {
 fn a_run_that_changes_secrets_to_which_the_kernel_says_no_tells_it_and_the_next_one_heals() {
     refused_everywhere(Run::Second);
 }
+
+#[test]
+fn what_cannot_be_cleared_away_is_told_beside_what_failed() {
+    let Some(machine) = Machine::with_strace() else { return };
+    // The private key that sops-install-secrets leaves, a permission that cannot be set, and removals that fail: the
+    // first, of the key, and the third, of the new generation; the second finds nothing there anyway.
+    let said = machine.shell(&format!(
+        "{reset}; echo key > /run/secrets.d/age-keys.txt
+         strace -qqq -o /dev/null -e inject=fchmod:error=EIO:when=3+ -e inject=unlinkat:error=EIO:when=1+2 \
+             /mnt/bin/sops-activate /mnt/new.json 2>&1; echo $?",
+        reset = Machine::reset(Run::Second),
+    ));
+    for expected in
+        ["age-keys.txt': input/output error", "what is left there holds secrets", "change the permissions of"]
+    {
+        assert!(said.contains(expected), "no '{expected}' in:\n{said}");
+    }
+    assert!(said.ends_with("\n1"), "{said}");
+}
+
+#[test]
+fn a_crash_leaves_no_core_file() {
+    let Some(machine) = Machine::with_strace() else { return };
+    let said = machine.shell(&format!(
+        "{reset}; strace -qqq -e trace=prctl,openat /mnt/bin/sops-activate /mnt/new.json 2>&1 | grep -n -e DUMPABLE -e new.json",
+        reset = Machine::reset(Run::First),
+    ));
+    let [guard, manifest] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert!(guard.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE"), "{said}");
+    assert!(manifest.contains("new.json"), "the guard comes before anything is read: {said}");
+}
