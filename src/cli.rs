@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use crate::diagnostic::Printable;
 use crate::keys;
 use crate::secret::SecretBytes;
 
@@ -18,7 +19,7 @@ Decrypts the sops files that MANIFEST (JSON) names and puts their secrets in pla
 
   -check-mode=MODE  only check, and install nothing:
                       manifest  that the manifest is well formed
-                      sopsfile  also that every sops file is, and holds the keys
+                      sopsfile  also that every sops file is, and that it holds the keys
                       off       install (the default)
   -ignore-passwd    look up no users and groups: everything belongs to root
   -version          print the version
@@ -54,14 +55,23 @@ pub enum Check {
 pub enum Misuse {
     #[error("no manifest is given")]
     NoManifest,
-    #[error("'{0}' is one argument too many")]
+    #[error("{}", too_many(.0))]
     TooMany(String),
-    #[error("there is no flag '{0}'")]
+    #[error("there is no flag '{}'", Printable(.0))]
     UnknownFlag(String),
     #[error("the flag '-{0}' wants a value")]
     NoValue(&'static str),
-    #[error("'{value}' is no value for the flag '-{flag}'")]
+    #[error("the flag '-{flag}' cannot be '{}'", Printable(.value))]
     BadValue { flag: &'static str, value: String },
+}
+
+fn too_many(argument: &str) -> String {
+    let printable = Printable(argument);
+    if argument.starts_with('-') {
+        format!("the flag '{printable}' must stand before the manifest")
+    } else {
+        format!("'{printable}' is one argument too many: there can be only one manifest")
+    }
 }
 
 /// Reads the arguments that follow the program's name.
@@ -168,11 +178,14 @@ pub fn environment(program: &str) -> Environment {
     }
 }
 
-/// Whether standard error goes to the journal, which reads a priority in front of each line.
+/// Whether standard error goes to the journal, which reads a priority in front of each line. The variable names the
+/// stream that is the journal's, and outlives it: a terminal that a user's systemd started has it, too.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the log starts before the environment is read as a whole")]
 pub fn logs_to_journal() -> bool {
-    std::env::var_os("JOURNAL_STREAM").is_some()
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    nix::sys::stat::fstat(std::io::stderr())
+        .is_ok_and(|stat| stream.to_str() == Some(&format!("{}:{}", stat.st_dev, stat.st_ino)))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::{Plan, Secret, Selection, Target, Template, TemplateSource};
 use crate::secret::{Plaintext, SecretBytes};
 use crate::sops::document::{Document, Opened, PickError};
+use crate::sops::format::EmitError;
 use crate::sops::key_path::FindError;
 use crate::template::{Placeholders, TemplateError};
 
@@ -73,33 +74,45 @@ fn pick<'d>(
     document: &'d Document<Opened>,
 ) -> Result<Plaintext<'d>, Diagnostic> {
     let path = plan.files.get(secret.file).map_or(Path::new(""), |file| &file.path);
-    let title = &secret.target.title;
     match &secret.selection {
-        Selection::Whole => document
-            .emit()
-            .map_err(|error| Diagnostic::new(format!("{title}: cannot print '{}': {error}", path.display()))),
+        Selection::Whole => document.emit().map_err(|error| cannot_pick(&secret.target, path, &error.into())),
         Selection::Value(key) => {
             document.pick(key).map_err(|error| cannot_pick(&secret.target, path, &error))
         }
     }
 }
 
-/// A value that cannot be installed; of one that is not there, what could have been meant.
+/// A value that cannot be installed, and what to do about it.
 #[must_use]
 pub fn cannot_pick(target: &Target, file: &Path, error: &PickError) -> Diagnostic {
     let title = &target.title;
     let diagnostic = Diagnostic::new(format!("{title}: cannot be taken from '{}': {error}", file.display()));
     match error {
         PickError::Find(error) => explain_missing(diagnostic, error),
-        PickError::Null(_) | PickError::Emit(_) => diagnostic,
+        PickError::Null(_) => diagnostic.help("give it a value with `sops edit`, \"\" for an empty file"),
+        PickError::Emit(EmitError::NoBinaryData | EmitError::BinaryDataNotString) => diagnostic
+            .note("a sops file of format \"binary\" holds one value, named 'data'")
+            .help(
+                "set the secret's `format` to \"json\", or encrypt the file with `sops encrypt --input-type binary`",
+            ),
+        PickError::Emit(EmitError::NotRepresentable { .. }) => diagnostic.help(
+            "change the value with `sops edit`, or set the secret's `key` to the one that is needed",
+        ),
     }
 }
 
-/// Adds the keys that are there, nearest first, to a diagnostic about one that is not.
+/// Adds what the key could have been meant to be: the keys that are there, nearest first.
 fn explain_missing(diagnostic: Diagnostic, error: &FindError) -> Diagnostic {
-    let FindError::Missing { path, siblings } = error else { return diagnostic };
+    let (path, siblings) = match error {
+        FindError::Missing { path, siblings } => (path, siblings),
+        FindError::NotAContainer { path, .. } => {
+            return diagnostic.note("in a `key`, '/' leads from a mapping to what is in it").help(format!(
+                "set the secret's `key` to '{path}', or give it keys of its own with `sops edit`"
+            ));
+        }
+    };
     if siblings.is_empty() {
-        return diagnostic.note("there are no keys at this level");
+        return diagnostic.note("there are no keys at this level").help("add the key with `sops edit`");
     }
     let (parent, wanted) = path.rsplit_once('/').unwrap_or(("", path));
     let mut nearest: Vec<(usize, &str)> =
@@ -107,8 +120,7 @@ fn explain_missing(diagnostic: Diagnostic, error: &FindError) -> Diagnostic {
     nearest.sort_by_key(|(distance, _)| *distance);
     let names: Vec<&str> = nearest.iter().map(|(_, name)| *name).collect();
     let level = if parent.is_empty() { "at the top level".to_owned() } else { format!("in '{parent}'") };
-    let diagnostic =
-        diagnostic.note(format!("the keys {level} are {}", crate::diagnostic::enumerate(&names)));
+    let diagnostic = diagnostic.note(format!("keys {level}: {}", crate::diagnostic::enumerate(&names)));
     match nearest.first() {
         Some((distance, name)) if *distance <= wanted.chars().count().div_ceil(3) => {
             let full = if parent.is_empty() { (*name).to_owned() } else { format!("{parent}/{name}") };
@@ -152,7 +164,7 @@ pub fn placeholders(plan: &Plan) -> Placeholders<usize> {
 /// # Errors
 /// When one does not.
 pub fn check_template(
-    plan: &Plan,
+    placeholders: &Placeholders<usize>,
     template: &Template,
     file: Option<&SecretBytes>,
 ) -> Result<(), Diagnostic> {
@@ -160,7 +172,7 @@ pub fn check_template(
         (TemplateSource::Content(text), _) => text.as_bytes(),
         (TemplateSource::File(_), file) => file.map(SecretBytes::expose).unwrap_or_default(),
     };
-    placeholders(plan).used(text).map(|_| ()).map_err(|error| unresolved(&template.target, &error))
+    placeholders.used(text).map(|_| ()).map_err(|error| unresolved(&template.target, &error))
 }
 
 fn unresolved(target: &Target, error: &TemplateError) -> Diagnostic {

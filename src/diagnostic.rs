@@ -3,7 +3,7 @@
 //! Lower case, no final period, names in single quotes, the cause after a colon; help stands on a line of its own.
 //! Nothing here may hold secret bytes or text that could not be parsed.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +35,12 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)?;
+        Printable(&self.problem).fmt(f)?;
         for note in &self.notes {
-            write!(f, "\n  {note}")?;
+            write!(f, "\n  {}", Printable(note))?;
         }
         match &self.help {
-            Some(help) => write!(f, "\nhelp: {help}"),
+            Some(help) => write!(f, "\nhelp: {}", Printable(help)),
             None => Ok(()),
         }
     }
@@ -70,6 +70,42 @@ impl From<Diagnostic> for Report {
     }
 }
 
+/// Text for a terminal and a log, on one line. Names and paths come from elsewhere and may hold what would move the
+/// cursor, start a line that looks like ours, or show words in another order than they have; that is escaped.
+pub struct Printable<'t>(pub &'t str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '\n' => f.write_str("\\n")?,
+                '\t' => f.write_str("\\t")?,
+                '\r' => f.write_str("\\r")?,
+                _ if is_deceptive(character) => write!(f, "{}", character.escape_unicode())?,
+                _ => f.write_char(character)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control characters, line separators, direction marks, and what has no width.
+fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 /// Names for a message: all of a few, or the first ones and a count.
 #[must_use]
 pub fn enumerate(names: &[impl AsRef<str>]) -> String {
@@ -77,4 +113,22 @@ pub fn enumerate(names: &[impl AsRef<str>]) -> String {
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("'{}'", name.as_ref())).collect();
     let more = names.len().saturating_sub(SHOWN);
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped_and_letters_are_not() {
+        let text = "clé 世界 \u{1b}[31m\u{7}\u{202e}\u{85}\u{200b}\n\r\t";
+        let expected = r"clé 世界 \u{1b}[31m\u{7}\u{202e}\u{85}\u{200b}\n\r\t";
+        assert_eq!(Printable(text).to_string(), expected);
+    }
+
+    #[test]
+    fn a_name_cannot_add_a_line() {
+        let diagnostic = Diagnostic::new("a\nb").note("c\nd").help("e\nf");
+        assert_eq!(diagnostic.to_string(), "a\\nb\n  c\\nd\nhelp: e\\nf");
+    }
 }

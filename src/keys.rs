@@ -386,6 +386,4 @@ fn same_recipient(ours: &str, theirs: &str) -> bool {
 }
 
 #[cfg(test)]
-mod program_tests;
-#[cfg(test)]
 mod tests;

@@ -12,7 +12,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts the log. Debug messages are for those who ask for them by a build of their own; there is no switch.
+use crate::diagnostic::Printable;
+
+/// Starts the log. There is nothing below the level of information: what is not worth a line is not logged.
 pub fn start(program: &str, to_journal: bool) {
     let layer = Stderr { program: program.to_owned(), to_journal };
     // It fails only when a log was started before, which then goes on.
@@ -43,7 +45,8 @@ impl<S: Subscriber> Layer<S> for Stderr {
             if self.to_journal {
                 lines.push_str(priority);
             }
-            lines.push_str(line);
+            // The lines are ours; what is on them may come from a file's name.
+            let _ = write!(lines, "{}", Printable(line));
             lines.push('\n');
         }
         // One write, so that lines of two programs do not mix. There is nobody to tell when it fails.

@@ -9,6 +9,8 @@ use sops_activate::{log, run};
 
 /// 0: done; 1: something failed, and was told; 2: the command line makes no sense.
 fn main() -> ExitCode {
+    // A crash must not leave secrets and private keys in a core file. It cannot fail with this argument.
+    let _ = nix::sys::prctl::set_dumpable(false);
     let mut arguments = std::env::args_os();
     let called = arguments.next().unwrap_or_default();
     let program =

@@ -4,7 +4,9 @@
 //! mean, and whether they make sense, is [`crate::plan`]'s business.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, Report};
 
@@ -118,40 +120,135 @@ impl Manifest {
     /// # Errors
     /// With every secret and template that is not of the right shape, or the one place where it is not JSON.
     pub fn parse(text: &[u8]) -> Result<Self, Report> {
-        let malformed = |error: &serde_json::Error| {
-            Report::from(Diagnostic::new(format!("the manifest is not valid: {error}")))
-        };
-        let lists: Lists = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
-        let settings = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
+        let malformed = |error: serde_json::Error| malformed(text, &error);
+        // A list would do for serde, field after field.
+        if text.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Diagnostic::new("it is a JSON list, not an object").into());
+        }
+        let lists: Lists = serde_json::from_slice(text).map_err(malformed)?;
+        let settings = serde_json::from_slice(text).map_err(malformed)?;
         let mut report = Report::default();
-        let secrets = elements("secrets", lists.secrets.as_deref().unwrap_or_default(), &mut report);
-        let templates = elements("templates", lists.templates.as_deref().unwrap_or_default(), &mut report);
+        let secrets = elements("secret", lists.secrets.as_deref().unwrap_or_default(), &mut report);
+        let templates = elements("template", lists.templates.as_deref().unwrap_or_default(), &mut report);
         report.or(Self { secrets, templates, placeholders: lists.placeholder_by_secret_name, settings })
     }
 }
 
-fn elements<T: for<'de> Deserialize<'de>>(list: &str, raw: &[&RawValue], report: &mut Report) -> Vec<T> {
+fn elements<T: for<'de> Deserialize<'de>>(noun: &str, raw: &[&RawValue], report: &mut Report) -> Vec<T> {
     let mut elements = Vec::with_capacity(raw.len());
     for (index, raw) in raw.iter().enumerate() {
         match serde_json::from_str(raw.get()) {
             Ok(element) => elements.push(element),
-            Err(error) => {
-                // The element alone has no useful lines; its name says which it is.
-                #[derive(Deserialize)]
-                struct Named {
-                    name: String,
-                }
-                let name = match serde_json::from_str(raw.get()) {
-                    Ok(Named { name }) => format!("{list}.\"{name}\""),
-                    Err(_) => format!("{list}[{index}]"),
+            Err(_) => {
+                let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
+                let title = match value.get("name").and_then(Value::as_str) {
+                    Some(name) => format!("{noun} '{name}'"),
+                    None => format!("{noun} number {}", index + 1),
                 };
-                let error = error.to_string();
-                let problem = error.split(" at line ").next().unwrap_or_default();
-                report.push(Diagnostic::new(format!("the manifest is not valid: {name}: {problem}")));
+                let problems = wrong_fields(&value);
+                if problems.is_empty() {
+                    let wanted = if value.is_object() { "is malformed" } else { "is not an object" };
+                    report.push(Diagnostic::new(format!("{title}: it {wanted}")));
+                }
+                for problem in problems {
+                    report.push(Diagnostic::new(format!("{title}: {problem}")));
+                }
             }
         }
     }
     elements
+}
+
+/// What a field of any part of the manifest has to be.
+const TEXTS: [&str; 14] = [
+    "name",
+    "key",
+    "sopsFile",
+    "format",
+    "content",
+    "file",
+    "path",
+    "owner",
+    "group",
+    "mode",
+    "secretsMountPoint",
+    "symlinkPath",
+    "gnupgHome",
+    "ageKeyFile",
+];
+const NUMBERS: [&str; 3] = ["uid", "gid", "keepGenerations"];
+const SWITCHES: [&str; 4] = ["useTmpfs", "userMode", "keyImport", "secretChanges"];
+const LISTS_OF_TEXTS: [&str; 4] = ["restartUnits", "reloadUnits", "sshKeyPaths", "ageSshKeyPaths"];
+const LISTS: [&str; 2] = ["secrets", "templates"];
+
+/// The fields of an object that are not what they have to be, without their values.
+fn wrong_fields(object: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    let is_text = |value: &Value| value.is_string();
+    for (name, value) in object.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        let is = |names: &[&str]| names.contains(&name.as_str());
+        let (good, wanted) = if is(&TEXTS) {
+            (value.is_string(), "a string")
+        } else if is(&NUMBERS) {
+            (value.is_i64(), "a whole number")
+        } else if is(&SWITCHES) {
+            (value.is_boolean(), "true or false")
+        } else if is(&LISTS_OF_TEXTS) {
+            let texts = value.as_array().is_some_and(|items| items.iter().all(is_text));
+            if value.is_array() && !texts {
+                problems.push(format!("'{name}' is a list with other things than strings in it"));
+                continue;
+            }
+            (texts, "a list of strings")
+        } else if is(&LISTS) {
+            (value.is_array(), "a list")
+        } else if name == "placeholderBySecretName" {
+            let texts =
+                |map: &Map<String, Value>| map.values().all(|value| value.is_string() || value.is_null());
+            (value.as_object().is_some_and(texts), "an object of strings")
+        } else if name == "logging" {
+            problems.extend(wrong_fields(value));
+            (value.is_object(), "an object")
+        } else {
+            continue;
+        };
+        if !good {
+            problems.push(format!("'{name}' is {}, not {wanted}", kind(value)));
+        }
+    }
+    problems
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(number) if number.is_i64() => "a number",
+        Value::Number(_) => "a number out of range or with a fraction",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Why the manifest as a whole cannot be read: its own fields, or the place where it is not JSON. The words of
+/// `serde_json` about types quote the text, so they are not used.
+fn malformed(text: &[u8], error: &serde_json::Error) -> Report {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    let problems = match error.classify() {
+        Category::Data => wrong_fields(&serde_json::from_slice(text).unwrap_or_default()),
+        Category::Eof if text.trim_ascii().is_empty() => vec!["it is empty".to_owned()],
+        Category::Eof => vec![format!("{place}: it is not JSON: it ends too early")],
+        Category::Syntax | Category::Io => {
+            let words = error.to_string();
+            let words = words.split(" at line ").next().unwrap_or_default();
+            vec![format!("{place}: it is not JSON: {words}")]
+        }
+    };
+    if problems.is_empty() {
+        return Diagnostic::new(format!("{place}: a value is not of the right kind")).into();
+    }
+    Report(problems.into_iter().map(Diagnostic::new).collect())
 }
 
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -213,9 +310,9 @@ mod tests {
         assert_eq!(
             problems,
             [
-                r#"the manifest is not valid: secrets."a": invalid type: integer `400`, expected a string"#,
-                "the manifest is not valid: secrets[2]: invalid type: integer `1`, expected a string",
-                r#"the manifest is not valid: templates."t": invalid type: string "x", expected i64"#,
+                "secret 'a': 'mode' is a number, not a string",
+                "secret number 3: 'name' is a number, not a string",
+                "template 't': 'uid' is a string, not a whole number",
             ]
         );
     }
@@ -223,6 +320,30 @@ mod tests {
     #[test]
     fn a_syntax_error_has_its_place() {
         let report = Manifest::parse(b"{\n\"secrets\": [}").unwrap_err();
-        assert!(report.0[0].problem.ends_with("line 2 column 13"), "{report:?}");
+        assert_eq!(report.0[0].problem, "line 2, column 13: it is not JSON: expected value");
+    }
+
+    #[test]
+    fn every_field_of_the_wrong_kind_is_named_and_its_value_is_not() {
+        let report = Manifest::parse(
+            br#"{"secrets": {}, "keepGenerations": 1.5, "userMode": "SECRET", "ageSshKeyPaths": [7], "logging": {"keyImport": 1}}"#,
+        );
+        let mut problems: Vec<String> = report.unwrap_err().0.iter().map(ToString::to_string).collect();
+        problems.sort();
+        assert_eq!(
+            problems,
+            [
+                "'ageSshKeyPaths' is a list with other things than strings in it",
+                "'keepGenerations' is a number out of range or with a fraction, not a whole number",
+                "'keyImport' is a number, not true or false",
+                "'secrets' is an object, not a list",
+                "'userMode' is a string, not true or false",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_list_is_no_manifest() {
+        assert_eq!(Manifest::parse(b" []").unwrap_err().0[0].problem, "it is a JSON list, not an object");
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use access::{Access, Account, Mode};
 use name::Name;
 
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::{Diagnostic, Report, enumerate};
 use crate::manifest::{self, Logging, Manifest};
 use crate::sops::format::Format;
 use crate::sops::key_path::KeyPath;
@@ -118,6 +118,7 @@ impl Plan {
             runtime_dir: settings.user_mode.then_some(runtime_dir),
             symlink_path: PathBuf::new(),
             paths: HashMap::new(),
+            without_placeholder: Vec::new(),
         };
         let store = planner.store(&settings);
         planner.symlink_path.clone_from(&store.symlink_path);
@@ -140,6 +141,12 @@ impl Plan {
         for template in templates {
             planner.template(&mut plan, template);
         }
+        if !planner.without_placeholder.is_empty() {
+            let names = enumerate(&planner.without_placeholder);
+            planner.problem(format!(
+                "there are templates, but no placeholder in 'placeholderBySecretName' for {names}"
+            ));
+        }
         planner.name_conflicts(&plan);
         plan.warnings = planner.warnings;
         planner.report.or(plan)
@@ -159,8 +166,10 @@ struct Planner<'r> {
     /// `Some` in user mode.
     runtime_dir: Option<Option<&'r str>>,
     symlink_path: PathBuf,
-    /// Who is installed where, to find two at one place.
-    paths: HashMap<PathBuf, String>,
+    /// Who is installed where, to find two at one place, and whether that is the place its name gives it.
+    paths: HashMap<PathBuf, (String, bool)>,
+    /// Secrets that no template could use: all of them at once where the list of placeholders is missing.
+    without_placeholder: Vec<String>,
 }
 
 impl Planner<'_> {
@@ -310,7 +319,7 @@ impl Planner<'_> {
         }
         let placeholder = placeholders.and_then(|by_name| by_name.get(&secret.name)).cloned();
         if placeholder.is_none() && placeholders.is_some() {
-            self.problem(format!("{title}: it has no placeholder, although there are templates"));
+            self.without_placeholder.push(secret.name.clone());
         }
         let (Some(target), Some(format)) = (target, format) else { return };
         // The values of these three are one text each; the original ignores the key.
@@ -365,7 +374,7 @@ impl Planner<'_> {
         let name = match parsed {
             Ok(name) => Some(name),
             Err(error) => {
-                self.problem(format!("{title}: the name cannot be used: {error}"));
+                self.problem(format!("{title}: the name cannot be used as a path: {error}"));
                 None
             }
         };
@@ -376,9 +385,10 @@ impl Planner<'_> {
         let default_path = self.symlink_path.join(name.as_str());
         let path = if place.path.is_empty() { default_path.clone() } else { self.expand(title, &place.path) };
         self.check_path(title, &path);
-        if let Some(other) = self.paths.insert(path.clone(), title.to_owned()) {
+        let by_name = path == default_path;
+        if let Some((other, other_by_name)) = self.paths.insert(path.clone(), (title.to_owned(), by_name)) {
             // Two of one name have one path, too; the name is what to say then.
-            if other != title {
+            if other != title && !(by_name && other_by_name) {
                 self.problem(format!("{title} and {other} both have the path '{}'", path.display()));
             }
         }
@@ -396,10 +406,12 @@ impl Planner<'_> {
         let octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         let bits = if octal { u16::from_str_radix(text, 8).ok() } else { None };
         let Some(bits) = bits else {
-            self.report.push(
-                Diagnostic::new(format!("{title}: the mode '{text}' is not an octal number"))
-                    .help("write it like \"0400\""),
-            );
+            let problem = if text.is_empty() {
+                format!("{title}: 'mode' is missing")
+            } else {
+                format!("{title}: the mode '{text}' is not an octal number")
+            };
+            self.report.push(Diagnostic::new(problem).help("write it like \"0400\""));
             return None;
         };
         if bits > 0o777 {
@@ -431,16 +443,16 @@ impl Planner<'_> {
             if let Some(other) = by_name.insert(target.name.as_str(), target) {
                 let (title, other) = (&target.title, &other.title);
                 self.problem(if title == other {
-                    format!("there are two of {title}")
+                    format!("{title} is defined twice")
                 } else {
-                    format!("{title} and {other} both lie at '{}'", target.name.as_str())
+                    format!("{title} and {other} would both be the file '{}'", target.name.as_str())
                 });
             }
         }
         for target in plan.targets() {
             if let Some(directory) = target.name.parents().find_map(|parent| by_name.get(parent)) {
                 self.problem(format!(
-                    "{} cannot lie in '{}', which is the file of {}",
+                    "{} cannot be put into '{}', which is a file: {}",
                     target.title,
                     directory.name.as_str(),
                     directory.title
@@ -497,12 +509,12 @@ mod tests {
             [
                 "'keepGenerations' is negative",
                 "'gnupgHome' and 'ageKeyFile' cannot be used together",
-                "secret '../up': the name cannot be used: it has '..' in it, which would leave the secrets directory",
-                "secret '/abs': the name cannot be used: it is absolute",
+                "secret '../up': the name cannot be used as a path: it has '..' in it, which would leave the secrets directory",
+                "secret '/abs': the name cannot be used as a path: it is absolute",
                 "secret '/abs': the mode 'u=r' is not an octal number",
-                "secret '': the name cannot be used: it is empty",
-                "secret 'a//b': the name cannot be used: it has an empty component, or '.', in it",
-                "secret 'n\0': the name cannot be used: it has a NUL byte in it",
+                "secret '': the name cannot be used as a path: it is empty",
+                "secret 'a//b': the name cannot be used as a path: it has an empty component, or '.', in it",
+                "secret 'n\0': the name cannot be used as a path: it has a NUL byte in it",
                 "secret 'fmt': unknown format 'toml'",
                 "secret 'mode': the mode '0888' is not an octal number",
                 "secret 'uid': the uid -1 is out of range",
@@ -511,8 +523,8 @@ mod tests {
                 "secret 'rel': the path 'etc/p' is not absolute",
                 "secret 'dots': the path '/etc/../p' has '..' in it",
                 "secret 'other': the file '/f' has format 'json' here and 'yaml' in secret 'dir'",
-                "there are two of secret 'twice'",
-                "secret 'dir/x' cannot lie in 'dir', which is the file of secret 'dir'",
+                "secret 'twice' is defined twice",
+                "secret 'dir/x' cannot be put into 'dir', which is a file: secret 'dir'",
             ]
         );
     }
@@ -530,7 +542,7 @@ mod tests {
         assert_eq!(manifest(r#""a": "x", "b": "y""#, template), [""; 0]);
         assert_eq!(
             manifest(r#""b": "y""#, template),
-            ["secret 'a': it has no placeholder, although there are templates"]
+            ["there are templates, but no placeholder in 'placeholderBySecretName' for 'a'"]
         );
         assert_eq!(
             manifest(r#""a": "x", "b": "x""#, template),
@@ -539,7 +551,7 @@ mod tests {
         assert_eq!(manifest(r#""a": "x", "b": """#, template), ["the placeholder of secret 'b' is empty"]);
         assert_eq!(
             manifest("", template),
-            ["secret 'a': it has no placeholder, although there are templates"]
+            ["there are templates, but no placeholder in 'placeholderBySecretName' for 'a'"]
         );
     }
 
@@ -549,13 +561,7 @@ mod tests {
             r#"{"secrets": [{"name": "rendered/t", "mode": "0400", "sopsFile": "/f"}],
                 "templates": [{"name": "t", "mode": "0400", "content": "x"}], "placeholderBySecretName": {"rendered/t": "p"}, BASE}"#,
         );
-        assert_eq!(
-            found,
-            [
-                "template 't' and secret 'rendered/t' both have the path '/run/secrets/rendered/t'",
-                "template 't' and secret 'rendered/t' both lie at 'rendered/t'"
-            ]
-        );
+        assert_eq!(found, ["template 't' and secret 'rendered/t' would both be the file 'rendered/t'"]);
     }
 
     #[test]

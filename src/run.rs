@@ -1,11 +1,12 @@
 //! The acts, in the order in which they happen.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use crate::changes::Changes;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted::{self, Failure, File};
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::{Diagnostic, Printable, Report};
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
@@ -56,24 +57,36 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
 
 fn plan(arguments: &Arguments, environment: &Environment) -> Result<Plan, Report> {
     let text = read_regular(&arguments.manifest, MANIFEST_LIMIT)
-        .map_err(|error| Diagnostic::new(format!("the manifest is not readable: {error}")))?;
+        .map_err(|error| Diagnostic::new(format!("no manifest: {error}")))?;
     // The check runs where the user's directory is not known, in the sandbox of a build.
     let anywhere = (arguments.check != Check::Off).then_some("/run/user/0");
-    let plan = Plan::new(Manifest::parse(text.expose())?, environment.runtime_dir.as_deref().or(anywhere))?;
+    let manifest =
+        Manifest::parse(text.expose()).map_err(|report| in_manifest(&arguments.manifest, report))?;
+    let plan = Plan::new(manifest, environment.runtime_dir.as_deref().or(anywhere))?;
     for warning in &plan.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", Printable(warning));
     }
     Ok(plan)
+}
+
+fn in_manifest(path: &Path, report: Report) -> Report {
+    let path = path.display();
+    let named = report.0.into_iter().map(|diagnostic| Diagnostic {
+        problem: format!("the manifest '{path}' cannot be used: {}", diagnostic.problem),
+        ..diagnostic
+    });
+    Report(named.collect())
 }
 
 /// Checks what can be checked without keys, users or a place for secrets.
 fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
     let mut report = Report::default();
+    let placeholders = decrypted::placeholders(plan);
     for (template, file) in plan.templates.iter().zip(load::template_files(plan)) {
         if let Some(Err(diagnostic)) = file {
             report.push(diagnostic);
         } else if let Err(error) =
-            decrypted::check_template(plan, template, file.and_then(Result::ok).as_ref())
+            decrypted::check_template(&placeholders, template, file.and_then(Result::ok).as_ref())
         {
             report.push(error);
         }
@@ -125,11 +138,13 @@ fn announce_keys(plan: &Plan, keyring: &Keyring, program: &str) -> Result<(), Di
         return Ok(());
     }
     for (path, recipient) in keyring.imported() {
-        tracing::info!("Imported {} as age key with fingerprint {recipient}", path.display());
+        let path = path.display().to_string();
+        tracing::info!("Imported {} as age key with fingerprint {recipient}", Printable(&path));
     }
     let mut out = std::io::stdout().lock();
     for (path, fingerprint) in keyring.imported_pgp() {
-        writeln!(out, "{program}: Imported {} as GPG key with fingerprint {fingerprint}", path.display())
+        let path = path.display().to_string();
+        writeln!(out, "{program}: Imported {} as GPG key with fingerprint {fingerprint}", Printable(&path))
             .map_err(|error| not_written(&error))?;
     }
     Ok(())
@@ -152,10 +167,8 @@ fn owners(files: &[File], accounts: &Accounts, report: &mut Report) -> Vec<Optio
     let resolve = |file: &File| match accounts.resolve(&file.target.access) {
         Ok(ownership) => Some(ownership),
         Err(error) => {
-            report.push(
-                Diagnostic::new(format!("{}: {error}", file.target.title))
-                    .help("create the account in the configuration, or name one that exists; users that need the secret itself want `neededForUsers`"),
-            );
+            let help = error.help();
+            report.push(Diagnostic::new(format!("{}: {error}", file.target.title)).help(help));
             None
         }
     };
@@ -193,28 +206,26 @@ fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channe
         (false, true) => Backing::Tmpfs,
         (false, false) => Backing::Ramfs,
     };
-    let directories = accounts
-        .directories()
-        .map_err(|error| Diagnostic::new(error.to_string()).help("create the group `keys` (NixOS has it)"))?;
-    let waiting =
-        || tracing::info!("waiting for another activation of '{}'", store_plan.mount_point.display());
+    let directories =
+        accounts.directories().map_err(|error| Diagnostic::new(error.to_string()).help(error.help()))?;
+    let waiting = || {
+        tracing::info!(
+            "waiting for another activation of '{}'",
+            Printable(&store_plan.mount_point.to_string_lossy())
+        );
+    };
     let opened = Store::open(&store_plan.mount_point, backing, directories, &mut { waiting });
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
     for warning in warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", Printable(&warning.to_string()));
     }
     let symlink = &store_plan.symlink_path;
     let mut report = Report(store.remove_leftovers(symlink).iter().map(plain).collect());
-    let before = store.live(symlink).map_err(|error| plain(&error))?;
-    let differences = before.as_ref().map(|live| live.differences(entries, Some(directories))).transpose();
-    let differences = differences.map_err(|error| plain(&error))?;
-    let live = match before {
-        Some(live) if differences.as_ref().is_some_and(Differences::is_empty) => live,
-        _ => {
-            let staged = store.stage(symlink, entries).map_err(|error| plain(&error))?;
-            let switched = staged.switch(symlink).map_err(|error| plain(&error))?;
-            report.0.extend(switched.left_behind.iter().map(plain));
-            switched.live
+    let (live, differences) = match go_live(&store, symlink, entries, directories, &mut report) {
+        Ok(live) => live,
+        Err(error) => {
+            report.push(plain(&error));
+            return Err(report);
         }
     };
     // From here on the new secrets are in place: everything is tried, and what fails is told.
@@ -224,6 +235,27 @@ fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channe
     }
     report.0.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
     report.or(())
+}
+
+/// Makes the entries live, in a new generation if they differ from the live one, and says in what; there is nothing to
+/// compare with on the first activation.
+fn go_live(
+    store: &Store,
+    symlink: &Path,
+    entries: &[Entry],
+    directories: Ownership,
+    report: &mut Report,
+) -> Result<(LiveGeneration, Option<Differences>), FileError> {
+    let before = store.live(symlink)?;
+    let differences = before.as_ref().map(|live| live.differences(entries, Some(directories))).transpose()?;
+    if let (Some(live), Some(differences)) = (before, &differences)
+        && differences.is_empty()
+    {
+        return Ok((live, None));
+    }
+    let switched = store.stage(symlink, entries)?.switch(symlink)?;
+    report.0.extend(switched.left_behind.iter().map(plain));
+    Ok((switched.live, differences))
 }
 
 /// Says what [`activate`] would change, and changes nothing.
@@ -256,7 +288,18 @@ fn link(plan: &Plan, entries: &[Entry], report: &mut Report) {
         })
         .collect();
     let trust = if plan.user_mode { Trust::Anyone } else { Trust::RootOnly };
-    report.0.extend(link::link_all(&links, trust).iter().map(|error| with_help(error, error.help())));
+    for error in link::link_all(&links, trust) {
+        let wanted = plan
+            .targets()
+            .filter(|target| target.link.as_ref().is_some_and(|link| link.starts_with(error.path())));
+        let mut diagnostic = with_help(&error, error.help());
+        for target in wanted {
+            let place = plan.store.symlink_path.join(target.name.as_str());
+            let note = format!("{} is in place all the same, at '{}'", target.title, place.display());
+            diagnostic = diagnostic.note(note);
+        }
+        report.push(diagnostic);
+    }
 }
 
 /// Tells the log and systemd. A user's activation does neither, as in the original.
@@ -269,7 +312,7 @@ fn notify(plan: &Plan, changes: &Changes, channel: Channel, report: &mut Report)
     if plan.logging.secret_changes {
         let mut out = std::io::stdout().lock();
         for line in changes.lines(channel.is_dry()) {
-            if let Err(error) = writeln!(out, "{line}") {
+            if let Err(error) = writeln!(out, "{}", Printable(&line)) {
                 report.push(not_written(&error));
                 return;
             }

@@ -1,5 +1,7 @@
 //! Files that the age crate encrypts, keys that `ssh-keygen` and `openssl` make, and what real machines get wrong.
 
+mod programs;
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;

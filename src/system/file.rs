@@ -30,7 +30,7 @@ pub struct FileError {
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
     /// The kernel's answer.
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Io(io::Error),
     /// It is there, but is not what it has to be.
     #[error("it is {0}, not {1}")]
@@ -40,6 +40,14 @@ pub enum Cause {
     /// Its length was not the same at the end of the read as at the start.
     #[error("it changed while it was read")]
     Changed,
+}
+
+/// An I/O error as part of a sentence: without a capital and without the number that says the same again.
+pub(super) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// What stands at a path.
@@ -183,6 +191,12 @@ mod tests {
                 error.to_string().replace(&path, "PATH")
             }
         }
+    }
+
+    #[test]
+    fn the_kernels_words_are_part_of_our_sentence() {
+        let error = read_regular(Path::new("/nonexistent"), 1).err().unwrap();
+        assert_eq!(error.to_string(), "cannot open '/nonexistent': no such file or directory");
     }
 
     #[test]

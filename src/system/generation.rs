@@ -157,7 +157,7 @@ impl Unfinished<'_> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.store.root.remove_tree(OsStr::new(&self.number.to_string())) {
-            tracing::debug!("{error}");
+            tracing::warn!("{error}: what is left there holds secrets");
         }
     }
 }

@@ -51,8 +51,11 @@ impl<'p> Private<'p> {
             created => created,
         }
         .map_err(|errno| parent.failed("create directory", &own_name, errno))?;
-        let inside = parent.child(&own_name)?;
-        check_ours(&inside)?;
+        let opened = parent.child(&own_name).and_then(|inside| check_ours(&inside).map(|()| inside));
+        let inside = opened.inspect_err(|_| {
+            // Ours is empty, and what is not empty stays. The first failure is the one to tell.
+            parent.remove_directory(&own_name).ok();
+        })?;
         Ok(Self { parent, name, own_name, inside })
     }
 
@@ -107,7 +110,7 @@ impl<'p> Private<'p> {
 impl Drop for Private<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.clear() {
-            tracing::debug!("{error}");
+            tracing::warn!("{error}");
         }
     }
 }
@@ -137,8 +140,8 @@ fn check_ours(directory: &Directory) -> Result<(), FileError> {
     Err(FileError::io("use", directory.path(), Errno::EEXIST))
 }
 
-/// Always the same for a name, so that a stale one is found; different for names of one directory, in which two runs
-/// may work at once.
+/// Always the same for a name, so that a stale one is found; different for names that differ in their first 200 bytes,
+/// so that two runs can work in one directory.
 fn private_name(name: &OsStr) -> OsString {
     let kept = name.as_bytes().get(..NAME_KEPT).unwrap_or(name.as_bytes());
     let mut private = OsString::from(".");

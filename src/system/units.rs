@@ -6,8 +6,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-use super::file::FileError;
+use super::file::{FileError, words};
 use crate::changes::Units;
+use crate::diagnostic::Printable;
 
 /// How units are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum Channel {
 pub enum UnitsError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("cannot run 'systemctl {verb}': {cause}")]
+    #[error("cannot run 'systemctl {verb}': {}", words(cause))]
     Start { verb: &'static str, cause: std::io::Error },
     #[error("'systemctl {verb}' failed ({status}) for the units {units}")]
     Failed { verb: &'static str, status: ExitStatus, units: String },
@@ -80,9 +81,14 @@ fn systemctl(verb: &'static str, units: &[&str]) -> Result<(), UnitsError> {
     if units.is_empty() {
         return Ok(());
     }
+    // Few units have such names, `-.mount` among them; all others are given as the original gives them.
+    let looks_like_option = units.iter().any(|unit| unit.starts_with('-'));
     let status = Command::new("systemctl")
-        .args(["--no-block", verb, "--"])
+        .args(["--no-block", verb])
+        .args(looks_like_option.then_some("--"))
         .args(units)
+        // A key that the environment may hold is none of its business.
+        .env_remove("SOPS_AGE_KEY")
         .stdin(Stdio::null())
         // Standard output is for the changes of secrets.
         .stdout(std::io::stderr())
@@ -92,7 +98,7 @@ fn systemctl(verb: &'static str, units: &[&str]) -> Result<(), UnitsError> {
 }
 
 fn say(verb: &str, units: &[&str]) {
-    let lines: Vec<String> = units.iter().map(|unit| format!("would {verb} {unit}\n")).collect();
+    let lines: Vec<String> = units.iter().map(|unit| format!("would {verb} {}\n", Printable(unit))).collect();
     // There is nobody to tell when standard error is gone.
     let _ = std::io::stderr().lock().write_all(lines.concat().as_bytes());
 }

@@ -6,12 +6,24 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "what fails in a test is to stop it"
 )]
 
-mod commands;
+mod activate;
+mod command;
+mod crash;
+mod documents;
 mod fixtures;
 mod gnupg;
+mod key_commands;
+mod layers;
+mod leaks;
+mod machine;
 mod namespace;
+mod seal;
+mod server;
 mod store;
+mod transcripts;
+mod user_mode;
 mod vectors;

@@ -417,10 +417,7 @@ fn a_planted_private_directory_is_neither_used_nor_emptied() {
     );
     let linked = Secret { path: Some("/var/home/key".into()), ..secret("a", "one") };
     let said = Activation::of(&[linked]).run(&inside);
-    assert_eq!(
-        said,
-        "switched to 1\nerror: cannot use '/var/home/.key.sops-activate': File exists (os error 17)"
-    );
+    assert_eq!(said, "switched to 1\nerror: cannot use '/var/home/.key.sops-activate': file exists");
     assert_eq!(inside.shell("find /var/home | sort | tail -n 1"), "/var/home/.key.sops-activate/new/x");
 }
 
@@ -461,10 +458,7 @@ fn a_full_file_system_leaves_the_live_generation_and_no_half_one() {
     assert_eq!(activation.run(&inside), "switched to 1");
     activation.secrets.push(secret("b", &"x".repeat(20_000)));
     activation.secrets.push(secret("c", &"x".repeat(60_000)));
-    assert_eq!(
-        activation.run(&inside),
-        "error: cannot write '/run/secrets.d/2/c': No space left on device (os error 28)"
-    );
+    assert_eq!(activation.run(&inside), "error: cannot write '/run/secrets.d/2/c': no space left on device");
     assert_eq!(
         inside.shell("ls -A /run/secrets.d; cat /run/secrets/a; readlink /run/secrets"),
         "1\none/run/secrets.d/1"

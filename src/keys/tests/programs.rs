@@ -10,7 +10,7 @@ use std::time::Instant;
 use age::armor::{ArmoredWriter, Format};
 use tempfile::TempDir;
 
-use super::*;
+use super::super::*;
 use crate::sops::data_key::recover;
 
 const DATA_KEY: [u8; 32] = [0x5a; 32];

@@ -1,0 +1,511 @@
+//! What a person sees when something is wrong: the program run on failing inputs, its output compared with the
+//! transcripts in `tests/transcripts/`, which are there to be read and reviewed.
+//!
+//! `UPDATE_TRANSCRIPTS=1 cargo test --test it transcripts` writes them anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use sops_activate::diagnostic::Printable;
+
+use crate::machine::{Machine, PROGRAM, output, repository, text};
+
+/// One failing run.
+pub struct Case {
+    pub name: &'static str,
+    program: &'static str,
+    environment: Vec<(&'static str, String)>,
+    arguments: Vec<&'static str>,
+    in_namespace: bool,
+    in_memory: bool,
+    prepare: Box<dyn Fn(&Machine)>,
+}
+
+impl Case {
+    /// `sops-activate DIR/manifest.json`, after `prepare`.
+    fn new(name: &'static str, prepare: impl Fn(&Machine) + 'static) -> Self {
+        Self {
+            name,
+            program: "sops-activate",
+            environment: Vec::new(),
+            arguments: vec!["DIR/manifest.json"],
+            in_namespace: false,
+            in_memory: false,
+            prepare: Box::new(prepare),
+        }
+    }
+
+    /// One secret `db/password`, the value of `key` in a file `DIR/secrets.yaml` with the content `source`; the key
+    /// of the vectors is in `DIR/age.txt`.
+    fn file(name: &'static str, key: &'static str, source: impl Into<String>) -> Self {
+        let source = source.into();
+        Self::new(name, move |machine| {
+            machine.write("secrets.yaml", &source);
+            machine.write("age.txt", text("vectors/age-keys.txt") + &text("fixtures/keys/age.txt"));
+            machine.manifest(
+                json!({"secrets": [secret("db/password", key, "secrets.yaml")], "ageKeyFile": "DIR/age.txt"}),
+            );
+        })
+    }
+
+    /// A whole file, said to be of `format`, although it is the file `fixture`.
+    fn format(name: &'static str, format: &'static str, fixture: &'static str) -> Self {
+        Self::new(name, move |machine| {
+            machine.copy(fixture, "secrets");
+            machine.copy("fixtures/keys/age.txt", "age.txt");
+            let secret = json!({"name": "app.conf", "mode": "0400", "sopsFile": "DIR/secrets", "format": format, "key": ""});
+            machine.manifest(json!({"secrets": [secret], "ageKeyFile": "DIR/age.txt"}));
+        })
+    }
+
+    /// One secret of the file `fixture` of `tests/fixtures`; `keys` are the fields of the manifest that name keys,
+    /// which lie in `DIR/keys`.
+    fn locked(name: &'static str, fixture: &'static str, keys: Value) -> Self {
+        Self::new(name, move |machine| {
+            machine.copy(&format!("fixtures/{fixture}"), "secrets.yaml");
+            for key in fs::read_dir(repository("tests/fixtures/keys")).unwrap() {
+                let key = key.unwrap().file_name().into_string().unwrap();
+                machine.copy(&format!("fixtures/keys/{key}"), &format!("keys/{key}"));
+            }
+            let mut fields = keys.clone();
+            fields["secrets"] = json!([secret("db/password", "value", "secrets.yaml")]);
+            machine.manifest(fields);
+        })
+    }
+
+    /// The secret `name` is the value of `key` in a file that has many keys.
+    fn key(name: &'static str, secret_name: &'static str, key: &'static str) -> Self {
+        Self::new(name, move |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.yaml", "secrets.yaml");
+            machine.copy("fixtures/keys/age.txt", "age.txt");
+            machine.manifest(
+                json!({"secrets": [secret(secret_name, key, "secrets.yaml")], "ageKeyFile": "DIR/age.txt"}),
+            );
+        })
+    }
+
+    /// A template of `fields` beside a secret that is well.
+    fn template(name: &'static str, fields: Value) -> Self {
+        Self::new(name, move |machine| {
+            machine.copy("vectors/c-ok.enc.yaml", "secrets.yaml");
+            machine.copy("vectors/age-keys.txt", "age.txt");
+            let mut template = json!({"name": "app.conf", "mode": "0400", "content": "", "file": ""});
+            for (name, value) in fields.as_object().unwrap() {
+                template[name] = value.clone();
+            }
+            machine.manifest(json!({
+                "secrets": [secret("db/password", "a", "secrets.yaml")], "ageKeyFile": "DIR/age.txt",
+                "templates": [template], "placeholderBySecretName": {"db/password": "<SOPS:11aa:PLACEHOLDER>"},
+            }));
+        })
+    }
+
+    fn called(mut self, program: &'static str) -> Self {
+        self.program = program;
+        self
+    }
+
+    fn with(mut self, arguments: &[&'static str]) -> Self {
+        self.arguments = arguments.to_vec();
+        self
+    }
+
+    fn set(mut self, variable: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((variable, value.into()));
+        self
+    }
+
+    /// It comes as far as the store.
+    fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+
+    /// As root in a mount namespace of its own, for what system mode does.
+    fn in_namespace(mut self) -> Self {
+        self.in_namespace = true;
+        self
+    }
+
+    /// `None` where the machine cannot do it, which is told.
+    pub fn run(&self) -> Option<(Machine, Output)> {
+        let machine = Machine::new();
+        if self.in_memory && !machine.is_in_memory() {
+            return None;
+        }
+        (self.prepare)(&machine);
+        let mut command = machine.command(self.program, &self.arguments);
+        if self.in_namespace {
+            let mut inside = Command::new("unshare");
+            inside.args(["--map-root-user", "--mount", "--"]);
+            if !inside.arg("true").status().is_ok_and(|status| status.success()) {
+                eprintln!("skipped: {}: no namespaces here", self.name);
+                return None;
+            }
+            let mut inside = Command::new("unshare");
+            inside.args(["--map-root-user", "--mount", "--", PROGRAM]).args(command.get_args());
+            command = inside;
+        }
+        for (variable, value) in &self.environment {
+            // Empty is as good as unset for the one variable that is there without being asked for.
+            command.env(variable, machine.here(value));
+        }
+        Some((machine, output(command)))
+    }
+
+    fn transcript(&self, machine: &Machine, output: &Output) -> String {
+        let mut words = vec!["$".to_owned()];
+        for (variable, value) in &self.environment {
+            words.push(format!("{variable}={}", if value.contains([' ', '\n']) { "…" } else { value }));
+        }
+        words.push(self.program.to_owned());
+        words.extend(self.arguments.iter().map(|argument| Printable(argument).to_string()));
+        let line = words.join(" ");
+        let printed = [output.stdout.as_slice(), &output.stderr].concat();
+        let printed = machine.anywhere(std::str::from_utf8(&printed).unwrap());
+        format!("{line}\n{printed}exit {}\n", output.status.code().unwrap())
+    }
+}
+
+/// A secret as the module writes it, without what does not matter here.
+fn secret(name: &str, key: &str, file: &str) -> Value {
+    json!({"name": name, "key": key, "sopsFile": format!("DIR/{file}"), "format": "yaml", "mode": "0400"})
+}
+
+/// `text` with `line` put before line `number`.
+fn with_line(text: &str, number: usize, line: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.insert(number - 1, line);
+    lines.join("\n") + "\n"
+}
+
+pub fn cases() -> Vec<Case> {
+    [command_line(), manifests(), plans(), files(), damage(), keys(), values(), places()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn command_line() -> Vec<Case> {
+    let case = |name, arguments: &[&'static str]| Case::new(name, |_| {}).with(arguments);
+    vec![
+        case("no-manifest", &[]).called("sops-install-secrets"),
+        case("two-manifests", &["a.json", "b.json"]),
+        case("flag-after-the-manifest", &["a.json", "-ignore-passwd"]).called("sops-install-secrets"),
+        case("unknown-flag", &["-dry-run", "a.json"]),
+        case("unknown-check-mode", &["-check-mode=all", "a.json"]),
+        case("control-characters-on-the-command-line", &["-\u{1b}[2J\n\u{202e}", "a.json"]),
+    ]
+}
+
+fn manifests() -> Vec<Case> {
+    let manifest =
+        |name, text: &'static [u8]| Case::new(name, move |machine| machine.write("manifest.json", text));
+    vec![
+        Case::new("manifest-missing", |_| {}).called("sops-install-secrets"),
+        Case::new("manifest-is-a-directory", |machine| {
+            fs::create_dir(machine.path("manifest.json")).unwrap();
+        }),
+        manifest("manifest-empty", b""),
+        manifest("manifest-not-json", b"{\n  \"secrets\": [],\n  \"templates\": [}\n}\n"),
+        manifest("manifest-not-utf-8", b"{\n  \"symlinkPath\": \"/run/\xff\"\n}\n"),
+        manifest("manifest-is-a-list", b"[]"),
+        manifest("manifest-wrong-type-of-a-setting", b"{\n  \"keepGenerations\": \"all\"\n}\n"),
+        Case::new("manifest-wrong-types-of-secrets", |machine| {
+            machine.manifest(json!({
+                "secrets": [
+                    {"name": "db/password", "mode": 400, "sopsFile": "DIR/secrets.yaml"},
+                    {"name": "api", "mode": "0400", "uid": "alice"},
+                    {"name": 7},
+                    "tls",
+                    {"name": "mail", "restartUnits": "postfix.service"},
+                ],
+                "templates": [{"name": "app.conf", "content": ["x"]}],
+            }));
+        }),
+    ]
+}
+
+fn plans() -> Vec<Case> {
+    let plan = |name, fields: Value| Case::new(name, move |machine| machine.manifest(fields.clone()));
+    let mut secrets = vec![
+        json!({"name": "../escape", "mode": "0400", "sopsFile": "DIR/a.yaml"}),
+        json!({"name": "/absolute", "mode": "0400", "sopsFile": "DIR/a.yaml"}),
+        json!({"name": "", "mode": "0400", "sopsFile": "DIR/a.yaml"}),
+        json!({"name": "a//b", "mode": "0400", "sopsFile": "DIR/a.yaml"}),
+        json!({"name": "mode", "mode": "u=r", "sopsFile": "DIR/a.yaml"}),
+        json!({"name": "uid", "mode": "0400", "sopsFile": "DIR/a.yaml", "uid": -1}),
+        json!({"name": "format", "mode": "0400", "sopsFile": "DIR/a.yaml", "format": "toml"}),
+        json!({"name": "no-file", "mode": "0400"}),
+        json!({"name": "twice", "mode": "0400", "sopsFile": "DIR/a.yaml"}),
+        json!({"name": "twice", "mode": "0400", "sopsFile": "DIR/a.yaml"}),
+        json!({"name": "file", "mode": "0400", "sopsFile": "DIR/a.yaml"}),
+        json!({"name": "file/below", "mode": "0400", "sopsFile": "DIR/a.yaml"}),
+        json!({"name": "other-format", "mode": "0400", "sopsFile": "DIR/a.yaml", "format": "json"}),
+        json!({"name": "one", "mode": "0400", "sopsFile": "DIR/a.yaml", "path": "/etc/key"}),
+        json!({"name": "other", "mode": "0400", "sopsFile": "DIR/a.yaml", "path": "/etc/key"}),
+        json!({"name": "relative", "mode": "0400", "sopsFile": "DIR/a.yaml", "path": "etc/key"}),
+        json!({"name": "up", "mode": "0400", "sopsFile": "DIR/a.yaml", "path": "/etc/../key"}),
+        json!({"name": "setuid", "mode": "4755", "sopsFile": "DIR/a.yaml"}),
+    ];
+    secrets.push(json!({"name": "rendered/app.conf", "mode": "0400", "sopsFile": "DIR/a.yaml"}));
+    let bad = json!({
+        "secrets": secrets,
+        "templates": [
+            {"name": "app.conf", "mode": "0400", "content": "x"},
+            {"name": "neither", "mode": "0400"},
+        ],
+        "placeholderBySecretName": {"one": "<SAME>", "other": "<SAME>", "file": ""},
+        "symlinkPath": "%r/secrets.d/link",
+        "keepGenerations": -1,
+        "gnupgHome": "/root/.gnupg",
+        "ageKeyFile": "DIR/age.txt",
+    });
+    vec![
+        plan("every-problem-of-a-plan", bad)
+            .called("sops-install-secrets")
+            .with(&["-check-mode=manifest", "DIR/manifest.json"]),
+        plan("settings-missing", json!({"secretsMountPoint": null, "symlinkPath": ""})),
+        plan("runtime-directory-unset", json!({"secrets": [secret("token", "token", "secrets.yaml")]}))
+            .set("XDG_RUNTIME_DIR", ""),
+        plan(
+            "control-characters-in-names",
+            json!({
+                "secrets": [
+                    secret("\u{1b}[31mred\u{7}\nsops-activate: done", "key", "no\u{202e}file\u{1b}[2J"),
+                    json!({"name": "x\u{85}y\u{200b}", "mode": "9\u{1b}", "sopsFile": "/a\r/b", "path": "\u{2066}here"}),
+                ],
+            }),
+        ),
+        plan(
+            "control-characters-in-the-path-of-a-sops-file",
+            json!({"secrets": [secret("\u{1b}[31mred\u{7}\nsops-activate: done", "key", "no\u{202e}file\n\u{1b}[2J")]}),
+        ),
+        plan("many-secrets-of-a-missing-file", {
+            let names: Vec<Value> =
+                (1..=20).map(|number| secret(&format!("service-{number}"), "key", "secrets.yaml")).collect();
+            json!({"secrets": names})
+        }),
+    ]
+}
+
+fn files() -> Vec<Case> {
+    let missing = |name| {
+        Case::new(name, |machine| {
+            machine.manifest(json!({"secrets": [secret("db/password", "a", "secrets.yaml")]}));
+        })
+    };
+    let with = |name, make: fn(&std::path::Path)| {
+        Case::new(name, move |machine| {
+            machine.manifest(json!({"secrets": [secret("db/password", "a", "secrets.yaml")]}));
+            make(&machine.path("secrets.yaml"));
+        })
+    };
+    vec![
+        missing("sops-file-missing"),
+        missing("sops-file-missing-when-checked").with(&["-check-mode=sopsfile", "DIR/manifest.json"]),
+        with("sops-file-is-a-directory", |path| fs::create_dir(path).unwrap()),
+        with("sops-file-is-a-fifo", |path| {
+            assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        }),
+        Case::file("sops-file-empty", "a", ""),
+        Case::file("sops-file-not-encrypted", "db", "db:\n  password: hunter2-hunter2\n"),
+        Case::format("not-yaml-but-dotenv", "yaml", "fixtures/sops/3.13.3/rich.env"),
+        Case::format("not-yaml-but-ini", "yaml", "fixtures/sops/3.13.3/rich.ini"),
+        Case::format("not-json-but-yaml", "json", "fixtures/sops/3.13.3/rich.yaml"),
+        Case::format("not-binary-but-yaml", "binary", "fixtures/sops/3.13.3/rich.yaml"),
+        Case::format("not-binary-but-json", "binary", "fixtures/sops/3.13.3/rich.json"),
+        Case::format("not-dotenv-but-ini", "dotenv", "fixtures/sops/3.13.3/rich.ini"),
+        Case::format("not-dotenv-but-yaml", "dotenv", "fixtures/sops/3.13.3/rich.yaml"),
+        Case::format("not-ini-but-json", "ini", "fixtures/sops/3.13.3/rich.json"),
+    ]
+}
+
+fn damage() -> Vec<Case> {
+    let rich = text("fixtures/sops/3.13.3/rich.yaml");
+    let ok = text("vectors/c-ok.enc.yaml");
+    let regex = text("fixtures/sops/3.13.3/encrypted-regex.yaml");
+    let rule =
+        regex.lines().find(|line| line.trim_start().starts_with("encrypted_regex:")).unwrap().to_owned();
+    let vector = |name, vector: &str| Case::file(name, "a", text(&format!("vectors/{vector}")));
+    vec![
+        Case::file("merge-conflict", "plain", with_line(&with_line(&rich, 5, "======="), 4, "<<<<<<< HEAD")),
+        Case::file("truncated", "plain", rich.get(..rich.len() / 3).unwrap_or_default()),
+        Case::file("truncated-in-the-metadata", "plain", rich.get(..rich.len() - 300).unwrap_or_default()),
+        Case::file("tab", "a", format!("b:\n\tc: d\n{ok}")),
+        Case::file("bad-regex", "user", regex.replace(&rule, "    encrypted_regex: '^(password'")),
+        vector("duplicate-key", "c-dup-key.enc.yaml"),
+        vector("two-rules", "c-two-rules.enc.yaml"),
+        vector("no-keys-in-the-file", "c-no-keys.enc.yaml"),
+        vector("sops-entry-not-a-mapping", "c-sops-scalar.enc.yaml"),
+        vector("key-entry-damaged", "c-enc-not-armored.enc.yaml"),
+        vector("value-tampered", "c-tag-flipped.enc.yaml"),
+        vector("value-moved", "c-swapped-values.enc.yaml"),
+        vector("value-not-encrypted", "c-plain-in-encrypted.enc.yaml"),
+        vector("value-a-plain-number", "c-int-in-encrypted.enc.yaml"),
+        vector("mac-missing", "c-mac-missing.enc.yaml"),
+        vector("mac-mismatch", "c-unencrypted-tampered.enc.yaml"),
+        vector("mac-of-another-time", "c-mac-other-lastmodified.enc.yaml"),
+    ]
+}
+
+fn keys() -> Vec<Case> {
+    let host = |name: &str| json!({"ageSshKeyPaths": [format!("DIR/keys/{name}")]});
+    let file = |name: &str| json!({"ageKeyFile": format!("DIR/keys/{name}")});
+    vec![
+        Case::locked("no-key-matches", "recipients/ssh-to-age.yaml", host("sample_host_ed25519")),
+        Case::locked("no-key-matches-of-many-recipients", "recipients/only-strangers.yaml", {
+            json!({"ageSshKeyPaths": ["DIR/keys/host_ed25519"], "sshKeyPaths": ["DIR/keys/host_rsa"],
+                   "ageKeyFile": "DIR/keys/age.txt"})
+        })
+        .called("sops-install-secrets"),
+        Case::locked("only-pgp", "recipients/only-pgp.yaml", host("host_ed25519")).set("PATH", ""),
+        Case::locked("no-key-matches-kms-beside", "recipients/kms-beside-age.yaml", host("host_ed25519")),
+        Case::locked("no-key-configured", "recipients/ssh-to-age.yaml", json!({})),
+        Case::locked("host-key-missing", "recipients/ssh-to-age.yaml", host("no_such_key")),
+        Case::locked("host-key-encrypted", "recipients/ssh-to-age.yaml", host("host_encrypted")),
+        Case::locked("host-key-public", "recipients/ssh-to-age.yaml", host("host_ed25519.pub")),
+        Case::locked("host-key-ecdsa", "recipients/ssh-to-age.yaml", host("host_ecdsa")),
+        Case::locked("host-key-is-an-age-key-file", "recipients/ssh-to-age.yaml", host("age.txt")),
+        Case::locked("several-keys-unusable", "recipients/ssh-to-age.yaml", {
+            json!({"ageSshKeyPaths": ["DIR/keys/no_such_key", "DIR/keys/host_ecdsa"], "ageKeyFile": "DIR/keys"})
+        }),
+        Case::locked(
+            "age-key-file-with-a-bad-line",
+            "recipients/ssh-to-age.yaml",
+            file("age-one-bad-line.txt"),
+        ),
+        Case::locked("age-key-file-missing", "recipients/ssh-to-age.yaml", file("no-such-file.txt")),
+        Case::locked("age-key-file-is-an-ssh-key", "recipients/ssh-to-age.yaml", file("host_ed25519")),
+        Case::new("several-files-locked", |machine| {
+            machine.copy("fixtures/recipients/ssh-to-age.yaml", "one.yaml");
+            machine.copy("fixtures/recipients/ssh-rsa.yaml", "two.yaml");
+            machine.copy("fixtures/keys/sample_host_ed25519", "keys/host_key");
+            machine.manifest(json!({
+                "secrets": [secret("one", "value", "one.yaml"), secret("two", "value", "two.yaml")],
+                "ageSshKeyPaths": ["DIR/keys/host_key", "DIR/keys/other"]
+            }));
+        }),
+        Case::locked("shamir-one-group-short", "sops/3.13.3/shamir.yaml", file("group-1.txt")),
+        Case::locked("key-command", "recipients/ssh-to-age.yaml", json!({}))
+            .set("SOPS_AGE_KEY_CMD", "/bin/sh -c 'echo the vault is sealed >&2; exit 2'"),
+        Case::locked("key-in-the-environment-malformed", "recipients/ssh-to-age.yaml", json!({}))
+            .set("SOPS_AGE_KEY", "AGE-SECRET-KEY-1 NOTAKEYATALL"),
+        Case::locked("key-in-the-environment-of-another", "recipients/ssh-to-age.yaml", json!({}))
+            .set("SOPS_AGE_KEY", text("fixtures/keys/age.txt")),
+    ]
+}
+
+fn values() -> Vec<Case> {
+    vec![
+        Case::key("key-nearly-right", "db/password", "nested/deep/deeper/deepst"),
+        Case::key("key-missing", "db/password", "database"),
+        Case::key("key-missing-when-checked", "db/password", "database")
+            .with(&["-check-mode=sopsfile", "DIR/manifest.json"]),
+        Case::key("key-missing-nested", "db/password", "nested/deep/password"),
+        Case::key("key-below-a-string", "db/password", "plain/password"),
+        Case::key("key-below-a-list", "db/password", "nested/list/99"),
+        Case::key("key-null", "db/password", "nothing"),
+        Case::key("key-is-the-metadata", "db/password", "sops/mac"),
+        Case::template(
+            "template-placeholder-unresolved",
+            json!({"content": "user=app\npassword=<SOPS:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef:PLACEHOLDER>\n"}),
+        ),
+        Case::template(
+            "template-placeholder-unresolved-when-checked",
+            json!({"content": "password=<SOPS:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef:PLACEHOLDER>\n"}),
+        )
+        .with(&["-check-mode=manifest", "DIR/manifest.json"]),
+        Case::template("template-file-missing", json!({"file": "DIR/app.conf.in"})),
+    ]
+}
+
+fn places() -> Vec<Case> {
+    let system = |name, fields: Value| {
+        Case::new(name, move |machine| {
+            machine.copy("vectors/c-ok.enc.yaml", "secrets.yaml");
+            machine.copy("vectors/age-keys.txt", "age.txt");
+            let mut secret = secret("db/password", "a", "secrets.yaml");
+            for (name, value) in fields.as_object().unwrap() {
+                secret[name] = value.clone();
+            }
+            machine.manifest(json!({
+                "secrets": [secret], "ageKeyFile": "DIR/age.txt",
+                "userMode": false, "secretsMountPoint": "DIR/run/secrets.d",
+            }));
+        })
+        .in_namespace()
+    };
+    vec![
+        system("owner-unknown", json!({"owner": "no-such-user", "group": "root"})),
+        system("group-unknown", json!({"owner": "root", "group": "no-such-group"})),
+        Case::new("path-blocked-by-a-directory", |machine| {
+            machine.copy("vectors/c-ok.enc.yaml", "secrets.yaml");
+            machine.copy("vectors/age-keys.txt", "age.txt");
+            machine.write("etc/app/key/notes.txt", "mine");
+            let mut secret = secret("db/password", "a", "secrets.yaml");
+            secret["path"] = json!("DIR/etc/app/key");
+            machine.manifest(json!({"secrets": [secret], "ageKeyFile": "DIR/age.txt"}));
+        })
+        .in_memory(),
+    ]
+}
+
+fn directory() -> PathBuf {
+    repository("tests/transcripts")
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the one who runs the tests says so in the environment")]
+fn every_failure_reads_as_reviewed() {
+    let update = std::env::var_os("UPDATE_TRANSCRIPTS").is_some();
+    let mut differing = Vec::new();
+    for case in cases() {
+        let Some((machine, output)) = case.run() else { continue };
+        let path = directory().join(format!("{}.txt", case.name));
+        let found = case.transcript(&machine, &output);
+        if update {
+            fs::create_dir_all(directory()).unwrap();
+            fs::write(path, found).unwrap();
+        } else {
+            let expected = fs::read_to_string(&path).unwrap_or_default();
+            if found != expected {
+                differing.push(format!("--- {}\n{expected}+++ now\n{found}", case.name));
+            }
+        }
+    }
+    assert!(differing.is_empty(), "{} transcripts differ:\n{}", differing.len(), differing.join("\n"));
+}
+
+#[test]
+fn every_transcript_has_its_run_and_no_two_the_same() {
+    let cases = cases();
+    let names: BTreeSet<String> = cases.iter().map(|case| format!("{}.txt", case.name)).collect();
+    assert_eq!(names.len(), cases.len());
+    let files: BTreeSet<String> = fs::read_dir(directory())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(files, names);
+}
+
+#[test]
+fn every_failure_fails_under_the_programs_name_and_in_the_form_of_the_house() {
+    for case in cases() {
+        let Some((_, output)) = case.run() else { continue };
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{}: {}", case.name, output.status);
+        assert!(output.stdout.is_empty(), "{}", case.name);
+        let text = String::from_utf8(output.stderr).unwrap();
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.starts_with(&format!("{}: ", case.program)), "{}: {first}", case.name);
+        assert!(text.contains(&format!("{}: error: ", case.program)), "{}", case.name);
+        for line in text.lines().filter(|_| output.status.code() == Some(1)) {
+            assert!(!line.chars().any(char::is_control), "{}: {line:?}", case.name);
+            assert!(!line.ends_with('.'), "{}: {line}", case.name);
+        }
+    }
+}
