@@ -1,7 +1,6 @@
 //! Programs that hold or open keys, played by shell scripts: that they run only when they must, what they are told,
 //! and that none of them can hold up a boot.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -316,11 +315,12 @@ mod plugin {
         fn wrap_file_key(
             &self,
             file_key: &age_core::format::FileKey,
-        ) -> Result<(Vec<age_core::format::Stanza>, HashSet<String>), age::EncryptError> {
+        ) -> Result<(Vec<age_core::format::Stanza>, std::collections::HashSet<String>), age::EncryptError>
+        {
             use age_core::secrecy::ExposeSecret as _;
             let body = file_key.expose_secret().to_vec();
             let stanza = age_core::format::Stanza { tag: "test".into(), args: vec!["x".into()], body };
-            Ok((vec![stanza], HashSet::new()))
+            Ok((vec![stanza], std::collections::HashSet::new()))
         }
     }
 
