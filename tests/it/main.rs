@@ -10,6 +10,7 @@
 )]
 
 mod command;
+mod compat;
 mod fixtures;
 mod layers;
 mod leaks;
