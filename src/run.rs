@@ -149,10 +149,8 @@ fn owners(files: &[File], accounts: &Accounts, report: &mut Report) -> Vec<Optio
     let resolve = |file: &File| match accounts.resolve(&file.target.access) {
         Ok(ownership) => Some(ownership),
         Err(error) => {
-            report.push(
-                Diagnostic::new(format!("{}: {error}", file.target.title))
-                    .help("declare it in `users.users` or `users.groups`, or correct the secret's `owner` or `group`; with `neededForUsers`, only root can own a secret"),
-            );
+            let help = error.help();
+            report.push(Diagnostic::new(format!("{}: {error}", file.target.title)).help(help));
             None
         }
     };
@@ -190,9 +188,8 @@ fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channe
         (false, true) => Backing::Tmpfs,
         (false, false) => Backing::Ramfs,
     };
-    let directories = accounts
-        .directories()
-        .map_err(|error| Diagnostic::new(error.to_string()).help("create the group `keys` (NixOS has it)"))?;
+    let directories =
+        accounts.directories().map_err(|error| Diagnostic::new(error.to_string()).help(error.help()))?;
     let waiting = || {
         tracing::info!(
             "waiting for another activation of '{}'",

@@ -59,6 +59,21 @@ pub enum AccountError {
     KeysGroup { first: &'static str, first_reason: Reason, second: &'static str, second_reason: Reason },
 }
 
+impl AccountError {
+    /// The one thing to do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Account { reason: Reason::Unknown, .. } => {
+                "declare it in `users.users` or `users.groups`, or correct the secret's `owner` or `group`; with `neededForUsers`, only root can own a secret"
+            }
+            Self::Account { reason: Reason::Failed(_), .. } => {
+                "see why the user database does not answer, then activate again"
+            }
+            Self::KeysGroup { .. } => "create the group `keys` (NixOS has it)",
+        }
+    }
+}
+
 impl Accounts {
     pub fn system() -> Self {
         Self::System(SystemAccounts::default())

@@ -204,7 +204,14 @@ impl Walk<'_> {
         let found = stat::fstat(&fd).map_err(|errno| self.here.failed("look at", name, errno))?;
         let at = self.here.path().join(name);
         match Kind::of(found.st_mode) {
-            Kind::Directory => self.enter(Directory::at(fd, at), &found),
+            Kind::Directory => {
+                // A run may have been killed right after it made this directory. What is not ours is let be: it hinders
+                // nothing.
+                if let Err(error) = remove_stale(&self.here, name) {
+                    tracing::debug!("{error}");
+                }
+                self.enter(Directory::at(fd, at), &found);
+            }
             Kind::Symlink => {
                 self.check_symlink(&found, &at)?;
                 let target =
@@ -389,6 +396,21 @@ mod tests {
         stale();
         assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Linked::Unchanged);
         assert_eq!(names(dir.path()), ["key"]);
+    }
+
+    #[test]
+    fn what_a_run_left_that_was_killed_after_making_a_directory_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let wanted = wanted(&dir, "app/key");
+        fs::create_dir(dir.path().join("app")).unwrap();
+        let stale = dir.path().join(".app.sops-activate");
+        fs::create_dir(&stale).unwrap();
+        // Anybody may enter that one, so it is not ours.
+        assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Linked::Made);
+        assert_eq!(names(dir.path()), [".app.sops-activate", "app"]);
+        fs::set_permissions(&stale, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Linked::Unchanged);
+        assert_eq!(names(dir.path()), ["app"]);
     }
 
     #[test]

@@ -38,7 +38,17 @@ pub(super) struct Patience<'w> {
 }
 
 /// Held until dropped.
-pub(super) struct Lock(#[expect(dead_code, reason = "held, not used")] Flock<OwnedFd>);
+pub(super) struct Lock(Option<Flock<OwnedFd>>);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(Err((lock, errno))) = self.0.take().map(Flock::unlock) {
+            // Dropping it would try again and panic. The lock ends with the process.
+            std::mem::forget(lock);
+            tracing::debug!("cannot unlock: {errno}");
+        }
+    }
+}
 
 impl<'w> Patience<'w> {
     /// `waiting` is called once, when it turns out that another run has the lock.
@@ -78,7 +88,7 @@ fn lock_open(directory: &Directory, patience: &mut Patience<'_>) -> Result<Lock,
     let mut fd = directory.as_fd().try_clone_to_owned().map_err(failed)?;
     loop {
         match Flock::lock(fd, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(Lock(lock)),
+            Ok(lock) => return Ok(Lock(Some(lock))),
             Err((same, Errno::EWOULDBLOCK)) => {
                 patience.pause(directory.path())?;
                 fd = same;

@@ -51,8 +51,11 @@ impl<'p> Private<'p> {
             created => created,
         }
         .map_err(|errno| parent.failed("create directory", &own_name, errno))?;
-        let inside = parent.child(&own_name)?;
-        check_ours(&inside)?;
+        let opened = parent.child(&own_name).and_then(|inside| check_ours(&inside).map(|()| inside));
+        let inside = opened.inspect_err(|_| {
+            // Ours is empty, and what is not empty stays. The first failure is the one to tell.
+            parent.remove_directory(&own_name).ok();
+        })?;
         Ok(Self { parent, name, own_name, inside })
     }
 

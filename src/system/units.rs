@@ -81,8 +81,11 @@ fn systemctl(verb: &'static str, units: &[&str]) -> Result<(), UnitsError> {
     if units.is_empty() {
         return Ok(());
     }
+    // Few units have such names, `-.mount` among them; all others are given as the original gives them.
+    let looks_like_option = units.iter().any(|unit| unit.starts_with('-'));
     let status = Command::new("systemctl")
-        .args(["--no-block", verb, "--"])
+        .args(["--no-block", verb])
+        .args(looks_like_option.then_some("--"))
         .args(units)
         .stdin(Stdio::null())
         // Standard output is for the changes of secrets.

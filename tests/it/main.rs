@@ -9,13 +9,17 @@
     reason = "what fails in a test is to stop it"
 )]
 
+mod activate;
 mod command;
 mod compat;
+mod crash;
 mod fixtures;
 mod layers;
 mod leaks;
 mod machine;
 mod namespace;
+mod server;
 mod store;
 mod transcripts;
+mod user_mode;
 mod vectors;

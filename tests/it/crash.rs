@@ -1,0 +1,300 @@
+//! Runs that are killed at every system call that changes something, and runs to which the kernel says no: the live generation is a whole one
+//! all the time, and the next run leaves the machine as if nothing had happened.
+//!
+//! Both are done by strace, which counts the calls of each name. Threads would make the counts differ from run to run;
+//! so few sops files are opened without any.
+
+use serde_json::{Value, json};
+
+use crate::server::{API_KEY, Machine, USER, manifest, placeholder, secret, template, with};
+
+/// Two secrets, one of them nested, a template, and links into directories that do not exist; `key` says with which
+/// values.
+fn wanted(key: &str) -> Value {
+    let linked =
+        with(secret("a", key), json!({"path": "/etc/app/config/key", "owner": "alice", "group": "app"}));
+    let rendered = with(template("t", &placeholder("a")), json!({"path": "/var/home/config/t", "uid": 1501}));
+    manifest(&[linked, secret("b/c", key)], &[rendered])
+}
+
+/// What the machine is like after a run, with `@` for the number of the generation.
+const TREE: &str = "/etc/app d755 0:0
+/etc/app/config d755 0:0
+/etc/app/config/key -> /run/secrets/a 1501:1502
+/run d755 0:0
+/run/secrets -> /run/secrets.d/@ 0:0
+/run/secrets.d d751 0:96
+/run/secrets.d/@ d751 0:96
+/run/secrets.d/@/a f400 1501:1502
+/run/secrets.d/@/b d751 0:96
+/run/secrets.d/@/b/c f400 0:0
+/run/secrets.d/@/rendered d751 0:96
+/run/secrets.d/@/rendered/t f400 1501:0
+/var/home d755 1501:1500
+/var/home/config d755 1501:1500
+/var/home/config/t -> /run/secrets/rendered/t 1501:0
+none /run/secrets.d ramfs rw,nosuid,nodev,noexec,relatime,mode=751 0 0";
+
+/// Everything that a run can leave behind; `/etc` and `/var` are looked at as far as they are not the real ones.
+const LOOK: &str = "{ find /run /etc/app /var/home -type l -printf '%p -> %l %U:%G\\n' -o -printf '%p %y%m %U:%G\\n'
+    find /etc /var -maxdepth 1 -name '.*.sops-activate'; } 2> /mnt/errors | LC_ALL=C sort; grep ' /run/secrets' /proc/mounts";
+
+/// The values of the live generation.
+const VALUES: &str = "cat /run/secrets/a /run/secrets/b/c /run/secrets/rendered/t";
+
+/// Calls that change nothing and cannot fail in a way that matters: dying before one of them is dying before the next
+/// other one.
+const HARMLESS: [&str; 36] = [
+    "access",
+    "arch_prctl",
+    "brk",
+    "connect",
+    "execve",
+    "exit",
+    "exit_group",
+    "faccessat2",
+    "fcntl",
+    "fstat",
+    "fstatfs",
+    "futex",
+    "getdents64",
+    "getegid",
+    "geteuid",
+    "getrandom",
+    "gettid",
+    "lseek",
+    "mmap",
+    "mprotect",
+    "munmap",
+    "newfstatat",
+    "poll",
+    "prctl",
+    "pread64",
+    "prlimit64",
+    "read",
+    "readlink",
+    "readlinkat",
+    "rseq",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "sched_getaffinity",
+    "sigaltstack",
+    "socket",
+    "statx",
+];
+
+/// The case that a run is in when something happens to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Run {
+    /// Nothing was ever activated.
+    First,
+    /// The values of the live generation change.
+    Second,
+}
+
+/// A system call of a run.
+#[derive(Clone, Debug)]
+struct Call {
+    name: String,
+    /// Which of this name, from 1.
+    nth: usize,
+    text: String,
+}
+
+impl Call {
+    fn changes(&self) -> bool {
+        let only_reads = self.name == "openat" && !self.text.contains("O_CREAT");
+        !only_reads && self.name != "close" && !HARMLESS.contains(&self.name.as_str())
+    }
+}
+
+impl Machine {
+    /// A machine on which something can be done to a run; none with the reason printed.
+    fn with_strace() -> Option<Self> {
+        let machine = Self::new()?;
+        if machine.shell("command -v strace").is_empty() {
+            eprintln!("skipped: no strace");
+            return None;
+        }
+        machine.write("/mnt/old.json", wanted("api_key").to_string());
+        machine.write("/mnt/new.json", wanted("database/user").to_string());
+        machine.shell("mkdir /var/home && chown 1501:1500 /var/home");
+        Some(machine)
+    }
+
+    /// Makes the machine what it is before a run.
+    fn reset(run: Run) -> String {
+        let clear = "umount /run/secrets.d 2> /dev/null; rm -rf /run/* /run/.[!.]* /etc/app /etc/.app* /var/home/* /var/home/.[!.]*";
+        match run {
+            Run::First => clear.to_owned(),
+            Run::Second => format!("{clear}; /mnt/bin/sops-activate /mnt/old.json"),
+        }
+    }
+
+    /// The calls of a run from the one that opens the manifest on.
+    fn calls(&self, run: Run) -> Vec<Call> {
+        let reset = Self::reset(run);
+        let log = self.shell(&format!(
+            "{reset}; strace -y -qq -o /mnt/log /mnt/bin/sops-activate /mnt/new.json; cat /mnt/log"
+        ));
+        let mut counts = std::collections::HashMap::new();
+        let calls = log.lines().filter_map(|line| {
+            let (name, _) = line.split_once('(')?;
+            let nth = counts.entry(name.to_owned()).and_modify(|count| *count += 1).or_insert(1);
+            Some(Call { name: name.to_owned(), nth: *nth, text: line.to_owned() })
+        });
+        let ours: Vec<Call> = calls.skip_while(|call| !call.text.contains("/mnt/new.json\"")).collect();
+        // The first is the execution of the program.
+        ours.into_iter().skip(1).skip_while(|call| !call.text.contains("/mnt/new.json\"")).collect()
+    }
+
+    /// What is there after something was done to a run, and after the next run, which is to succeed silently.
+    fn do_to(&self, run: Run, call: &Call, what: &str) -> (String, String, String, String) {
+        let (name, nth) = (&call.name, call.nth);
+        let script = format!(
+            "{reset}
+             strace -qqq -o /dev/null -e inject={name}:{what}:when={nth} /mnt/bin/sops-activate /mnt/new.json > /mnt/said 2>&1
+             echo \"$? $(cat /mnt/said)\"
+             echo @@; {VALUES} 2>&1; echo; {LOOK}
+             echo @@; /mnt/bin/sops-activate /mnt/new.json 2>&1
+             echo @@; {VALUES} 2>&1; echo; {LOOK}",
+            reset = Self::reset(run),
+        );
+        let said = self.shell(&script);
+        let parts: Vec<&str> = said.split("@@\n").map(str::trim).collect();
+        let [ended, after, healing, healed] = parts[..] else { panic!("{call:?}: {said}") };
+        (ended.into(), after.into(), healing.into(), healed.into())
+    }
+}
+
+/// What is to be seen when `value` is live in the generation `number`.
+fn whole(value: &str, number: u32) -> String {
+    format!("{value}{value}{value}\n{}", TREE.replace('@', &number.to_string()))
+}
+
+/// Whether the live generation is a whole one, or there is none yet; says which.
+fn live(run: Run, after: &str) -> Option<&'static str> {
+    let values = after.lines().next().unwrap_or_default();
+    let linked = after.lines().find_map(|line| line.strip_prefix("/run/secrets -> /run/secrets.d/"));
+    match (run, linked) {
+        (Run::First, None) if values.contains("No such file") => Some("none"),
+        (Run::First, Some("1 0:0")) | (Run::Second, Some("2 0:0")) if values == USER.repeat(3) => Some("new"),
+        (Run::Second, Some("1 0:0")) if values == API_KEY.repeat(3) => Some("old"),
+        _ => None,
+    }
+}
+
+fn number(run: Run) -> u32 {
+    if run == Run::First { 1 } else { 2 }
+}
+
+fn killed_everywhere(run: Run) {
+    let Some(machine) = Machine::with_strace() else { return };
+    let calls = machine.calls(run);
+    let (mut before, mut after) = (0, 0);
+    for call in calls.iter().filter(|call| call.changes()) {
+        let (ended, seen, healing, healed) = machine.do_to(run, call, "signal=KILL");
+        assert!(ended.starts_with("137"), "not killed at {call:?}: {ended}");
+        match live(run, &seen) {
+            Some("new") => after += 1,
+            Some(_) => before += 1,
+            None => panic!("killed at {call:?}:\n{seen}"),
+        }
+        assert_eq!(healing, "", "after {call:?}");
+        assert_eq!(healed, whole(USER, number(run)), "after {call:?}");
+    }
+    eprintln!("killed {before} times before the switch and {after} times after it");
+    assert!(
+        before > 20 && after > 10,
+        "killed only {before} times before the switch and {after} times after it"
+    );
+}
+
+#[test]
+fn a_first_run_killed_at_any_call_leaves_nothing_or_all_and_the_next_one_heals() {
+    killed_everywhere(Run::First);
+}
+
+#[test]
+fn a_run_that_changes_secrets_killed_at_any_call_leaves_the_old_or_the_new_and_the_next_one_heals() {
+    killed_everywhere(Run::Second);
+}
+
+/// Which errors the kernel gives, in turn: one to each call, and two to those that change something.
+const ERRORS: [&str; 5] = ["EIO", "ENOSPC", "EPERM", "ENOMEM", "EMFILE"];
+
+/// Calls of the C library and of the runtime, or that cannot fail.
+const NOT_REFUSED: [&str; 12] = [
+    "brk",
+    "exit_group",
+    "futex",
+    "getegid",
+    "geteuid",
+    "getrandom",
+    "mmap",
+    "munmap",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "sigaltstack",
+    "socket",
+];
+
+fn asks_for_group(call: &Call) -> bool {
+    call.text.contains("/etc/group") || call.text.contains("/etc/nsswitch.conf")
+}
+
+fn refused_everywhere(run: Run) {
+    let Some(machine) = Machine::with_strace() else { return };
+    let (mut told, mut survived) = (0, 0);
+    for call in machine.calls(run) {
+        // Where the group `keys` cannot be looked up, another one is a right answer, too.
+        if NOT_REFUSED.contains(&call.name.as_str()) || asks_for_group(&call) {
+            continue;
+        }
+        let errors = ERRORS.iter().cycle().skip(call.nth).take(1 + usize::from(call.changes()));
+        for error in errors {
+            // Mounting that is not permitted has an answer of its own.
+            if call.name == "mount" && *error == "EPERM" {
+                continue;
+            }
+            let (ended, seen, healing, healed) = machine.do_to(run, &call, &format!("error={error}"));
+            let at = format!("{error} at {call:?}: {ended}\n{seen}");
+            let live = live(run, &seen);
+            if let Some(message) = ended.strip_prefix("1 ") {
+                told += 1;
+                assert!(message.starts_with("sops-activate: error: "), "{at}");
+                assert!(
+                    ["'/", "user 'alice'", "group 'app'"].iter().any(|name| message.contains(name)),
+                    "nothing is named: {at}"
+                );
+            } else {
+                survived += 1;
+                assert!(ended.starts_with('0'), "{at}");
+                assert_eq!(live, Some("new"), "{at}");
+            }
+            match live {
+                Some("old") => assert_eq!(seen, whole(API_KEY, 1), "not as it was: {at}"),
+                Some("none") => {
+                    assert!(!seen.contains("secrets.d/1") && !seen.contains("sops-activate"), "{at}");
+                }
+                Some(_) => {}
+                None => panic!("no whole generation is live: {at}"),
+            }
+            assert!(!ended.contains("panicked") && !ended.contains(API_KEY), "{at}");
+            assert_eq!(healing, "", "after {at}");
+            assert_eq!(healed, whole(USER, number(run)), "after {at}");
+        }
+    }
+    eprintln!("{told} errors told, {survived} survived");
+    assert!(told > 20, "only {told} errors were told");
+}
+
+#[test]
+fn a_first_run_to_which_the_kernel_says_no_tells_it_and_the_next_one_heals() {
+    refused_everywhere(Run::First);
+}
+
+#[test]
+fn a_run_that_changes_secrets_to_which_the_kernel_says_no_tells_it_and_the_next_one_heals() {
+    refused_everywhere(Run::Second);
+}
