@@ -10,14 +10,13 @@ use serde_json::{Value, json};
 use crate::machine::repository;
 
 /// A machine and its activations.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     pub name: String,
     /// What is special, where the name does not say it.
-    #[serde(default, skip_serializing)]
-    #[expect(dead_code, reason = "for readers")]
-    about: String,
+    #[serde(default)]
+    pub about: String,
     /// Files of `tests/` by their place on the machine, beside those that every machine has.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
