@@ -13,6 +13,7 @@ mod histories;
 mod machine;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -92,7 +93,7 @@ fn verdict(case: &Case, original: Option<&Path>) -> Option<String> {
         _ => {}
     }
     if let Some(judged) = golden.judge(&ours) {
-        wrong += &format!("{} ({}): {judged}", case.name, case.about);
+        write!(wrong, "{} ({}): {judged}", case.name, case.about).unwrap();
     }
     Some(wrong)
 }

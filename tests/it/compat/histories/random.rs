@@ -1,12 +1,13 @@
 //! Makes histories: a machine, one to four manifests over the same files, and changes of both between.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use crate::compat::case::{Case, Step};
 
-/// SplitMix64: a history is its number.
+/// Splitmix: a history is its number.
 struct Random(u64);
 
 impl Random {
@@ -74,6 +75,7 @@ pub fn history(number: u64) -> Case {
 }
 
 /// What stays in a history.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the manifest or the command line")]
 struct Settings {
     before: String,
     env: BTreeMap<String, Option<String>>,
@@ -280,7 +282,7 @@ fn change_files(random: &mut Random) -> String {
     for kind in KINDS {
         if random.percent(35) {
             let from = random.one_of(&["first", "values-changed"]);
-            script += &format!("; cp {from}.{kind} values.{kind}");
+            write!(script, "; cp {from}.{kind} values.{kind}").unwrap();
         }
     }
     script
