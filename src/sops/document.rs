@@ -471,3 +471,6 @@ fn go_int(text: &str) -> Option<i64> {
     }
     text.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,17 +150,31 @@ fn escape<'p>(after: &'p str, in_class: bool, out: &mut String) -> Result<&'p st
         // One Unicode class, or a code point in hex: the same in both, braces and all.
         'p' | 'P' | 'x' => {
             out.push('\\');
+            if let Some(name) = rest.strip_prefix("{^").filter(|_| letter != 'x') {
+                // The negation in the name, which Go alone knows.
+                out.push(if letter == 'p' { 'P' } else { 'p' });
+                let (name, rest) = name.split_once('}').ok_or(RegexError::Syntax)?;
+                for part in ["{", name, "}"] {
+                    out.push_str(part);
+                }
+                return Ok(rest);
+            }
             out.push(letter);
-            let Some(braced) = rest.strip_prefix('{') else { return Ok(rest) };
+            let Some(braced) = rest.strip_prefix('{') else {
+                let length = if letter == 'x' { 2 } else { rest.chars().next().map_or(0, char::len_utf8) };
+                let (name, rest) = rest.split_at_checked(length).ok_or(RegexError::Syntax)?;
+                out.push_str(name);
+                return Ok(rest);
+            };
             let end = braced.find('}').ok_or(RegexError::Syntax)?;
             let (name, rest) = rest.split_at_checked(end + 2).ok_or(RegexError::Syntax)?;
             out.push_str(name);
             return Ok(rest);
         }
         '0'..='7' => return octal(letter, rest, out),
-        other if other.is_ascii_punctuation() => {
-            out.push('\\');
-            out.push(other);
+        // Some of these, such as `\<`, are operators to the `regex` crate.
+        other if other.is_ascii() && !other.is_ascii_alphanumeric() => {
+            literal(other, out);
             return Ok(rest);
         }
         other => return Err(RegexError::Escape(other)),
@@ -201,42 +215,63 @@ fn class<'p>(after: &'p str, out: &mut String) -> Result<&'p str, RegexError> {
     }
     let mut first = true;
     loop {
-        let Some(character) = rest.chars().next() else { return Err(RegexError::Syntax) };
-        let after = rest.get(character.len_utf8()..).unwrap_or_default();
-        rest = match character {
-            ']' if !first => {
-                out.push(']');
-                return Ok(after);
-            }
-            '[' if after.starts_with(':') => {
-                let end = after.find(":]").filter(|end| *end > 0).ok_or(RegexError::Syntax)?;
-                let (name, after) = after.split_at_checked(end + 2).ok_or(RegexError::Syntax)?;
-                if !POSIX_CLASSES.contains(&name.trim_matches([':', '^', ']'])) {
-                    return Err(RegexError::Syntax);
+        if let Some(after) = rest.strip_prefix(']').filter(|_| !first) {
+            out.push(']');
+            return Ok(after);
+        }
+        first = false;
+        rest = match inner_class(rest, out)? {
+            Some(after) => after,
+            None => {
+                let after = member(rest, out)?;
+                // A dash makes a range unless it stands last.
+                match after.strip_prefix('-') {
+                    Some(high) if !high.starts_with(']') => {
+                        out.push('-');
+                        member(high, out)?
+                    }
+                    _ => after,
                 }
-                out.push('[');
-                out.push_str(name);
-                after
-            }
-            '\\' => escape(after, true, out)?,
-            '-' => {
-                // A range, unless it stands first or last.
-                let literal = first || after.starts_with(']');
-                out.push_str(if literal { "\\-" } else { "-" });
-                after
-            }
-            ']' | '[' | '&' | '~' | '^' => {
-                out.push('\\');
-                out.push(character);
-                after
-            }
-            other => {
-                out.push(other);
-                after
             }
         };
-        first = false;
     }
+}
+
+/// A named class inside of brackets (`[:alpha:]`, `\d`, `\pL`), if there is one.
+fn inner_class<'p>(rest: &'p str, out: &mut String) -> Result<Option<&'p str>, RegexError> {
+    if let Some(escaped) = rest.strip_prefix('\\') {
+        let is_class = escaped.starts_with(['d', 'D', 'w', 'W', 's', 'S', 'p', 'P']);
+        return if is_class { escape(escaped, true, out).map(Some) } else { Ok(None) };
+    }
+    let Some(end) = rest.strip_prefix("[:").and_then(|name| name.find(":]")) else { return Ok(None) };
+    let (class, after) = rest.split_at_checked(end + 4).ok_or(RegexError::Syntax)?;
+    if !POSIX_CLASSES.contains(&class.trim_matches(['[', ':', '^', ']'])) {
+        return Err(RegexError::Syntax);
+    }
+    out.push_str(class);
+    Ok(Some(after))
+}
+
+/// One character of a class.
+fn member<'p>(rest: &'p str, out: &mut String) -> Result<&'p str, RegexError> {
+    let Some(character) = rest.chars().next() else { return Err(RegexError::Syntax) };
+    let after = rest.get(character.len_utf8()..).unwrap_or_default();
+    if character == '\\' {
+        // A class cannot be the end of a range.
+        let is_class = after.starts_with(['d', 'D', 'w', 'W', 's', 'S', 'p', 'P']);
+        return if is_class { Err(RegexError::Syntax) } else { escape(after, true, out) };
+    }
+    literal(character, out);
+    Ok(after)
+}
+
+/// A character that stands for itself. A backslash makes `<` and `>` an operator of the `regex` crate, and nothing
+/// else.
+fn literal(character: char, out: &mut String) {
+    if character.is_ascii_punctuation() && !matches!(character, '<' | '>') {
+        out.push('\\');
+    }
+    out.push(character);
 }
 
 /// What follows an opening parenthesis: flags are checked, the rest is the same in both.
@@ -285,6 +320,17 @@ mod tests {
             (r"^[]a]+$", "]a", "b"),
             (r"^[a-]+$", "a-", "b"),
             (r"^[~~^]+$", "~^", "a"),
+            (r"^[+--]+$", "+,-", "."),
+            (r"^[---]+$", "-", "."),
+            (r"^[a-c--]+$", "a-", "d"),
+            (r"^[\S---]$", "-", " "),
+            (r"^[\w--z]$", "a", "\u{7f}"),
+            (r"^[[:]+$", "[:", "a"),
+            (r"^[\-\]\<\ ]+$", "-]< ", "a"),
+            (r"^\<\>\ \_$", "<> _", "a"),
+            (r"^\p{^L}\P{^L}$", "1a", "a1"),
+            (r"^[\pL--]$", "-", "1"),
+            (r"^[\x41-\x43]$", "B", "D"),
             (r"^a{2}$", "aa", "a"),
             (r"^a{,2}$", "a{,2}", "aa"),
             (r"^a{x}$", "a{x}", "ax"),
@@ -323,6 +369,11 @@ mod tests {
             "*a",
             "[[:nope:]]",
             "[b-a]",
+            "[a--b]",
+            r"[a-\d]",
+            r"[--\pL]",
+            "[a-",
+            r"\p{^L",
             "(?R)a",
         ] {
             assert!(compile(pattern).is_err(), "{pattern}");

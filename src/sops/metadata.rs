@@ -94,11 +94,11 @@ fn groups(block: &Node) -> Result<Vec<Vec<Stanza>>, MetadataError> {
     }
     let groups = match field(block, "key_groups") {
         Some(Node::List(groups)) => groups.iter().map(group).collect::<Result<Vec<_>, _>>()?,
-        Some(one @ Node::Map(_)) => vec![group(one)?],
-        Some(Node::Scalar(_)) => {
+        Some(one @ Node::Map(fields)) if !fields.is_empty() => vec![group(one)?],
+        Some(Node::Scalar(text)) if !text.is_empty() => {
             return Err(MetadataError::Field("key_groups".to_owned(), "it is not a list"));
         }
-        None => Vec::new(),
+        _ => Vec::new(),
     };
     if groups.is_empty() { Err(MetadataError::NoKeys) } else { Ok(groups) }
 }
@@ -193,3 +193,6 @@ fn field<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     let exact = fields.iter().find(|(key, _)| key == name);
     exact.or_else(|| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))).map(|(_, value)| value)
 }
+
+#[cfg(test)]
+mod tests;

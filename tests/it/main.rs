@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "what fails in a test is to stop it"
 )]
 
@@ -13,11 +14,13 @@ mod activate;
 mod command;
 mod compat;
 mod crash;
+mod documents;
 mod fixtures;
 mod layers;
 mod leaks;
 mod machine;
 mod namespace;
+mod seal;
 mod server;
 mod store;
 mod transcripts;

@@ -486,3 +486,6 @@ fn named(error: EmitError, key: &[u8]) -> EmitError {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;
