@@ -93,7 +93,8 @@ fn verdict(case: &Case, original: Option<&Path>) -> Option<String> {
         _ => {}
     }
     if let Some(judged) = golden.judge(&ours) {
-        write!(wrong, "{} ({}): {judged}", case.name, case.about).unwrap();
+        let about = if case.about.is_empty() { String::new() } else { format!(" ({})", case.about) };
+        write!(wrong, "{}{about}: {judged}", case.name).unwrap();
     }
     Some(wrong)
 }
