@@ -12,6 +12,7 @@
 
 mod activate;
 mod command;
+mod compat;
 mod crash;
 mod documents;
 mod fixtures;
