@@ -45,7 +45,9 @@ impl User {
             eprintln!("skipped: /dev/shm is no tmpfs");
             return None;
         }
-        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        // Not in memory, unlike many a temporary directory; but it may be another user who built the tests.
+        let home =
+            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).or_else(|_| tempfile::tempdir()).unwrap();
         let runtime = tempfile::tempdir_in("/dev/shm").unwrap();
         let path = |dir: &tempfile::TempDir| dir.path().to_str().unwrap().to_owned();
         Some(Self {
