@@ -6,14 +6,20 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::{self, Group, User};
 
+use super::file::read_regular;
 use crate::plan::access::{Access, Account, Ownership};
 
 /// Groups that own the directories of the store, in order of preference: members may list names, not read secrets.
 const KEYS_GROUPS: [&str; 2] = ["keys", "nogroup"];
+
+const LOCAL_GROUPS: &str = "/etc/group";
+/// Bytes of the file of local groups at most: one of a hundred thousand members has two million.
+const LOCAL_GROUPS_LIMIT: u64 = 64 << 20;
 
 /// Who answers for the names in the manifest.
 pub enum Accounts {
@@ -100,7 +106,11 @@ impl Accounts {
     /// When neither group has a number on this machine.
     pub fn directories(&self) -> Result<Ownership, AccountError> {
         match self {
-            Self::System(accounts) => Ok(Ownership { uid: 0, gid: accounts.keys_group()? }),
+            Self::System(accounts) => {
+                // Unreadable is empty: then the name services are asked, which read it as well.
+                let local = read_regular(Path::new(LOCAL_GROUPS), LOCAL_GROUPS_LIMIT).unwrap_or_default();
+                Ok(Ownership { uid: 0, gid: accounts.keys_group(local.expose())? })
+            }
             Self::RootOnly => Ok(Ownership { uid: 0, gid: 0 }),
             Self::CurrentUser => Ok(current_user()),
         }
@@ -124,7 +134,12 @@ impl SystemAccounts {
         }
     }
 
-    fn keys_group(&self) -> Result<u32, AccountError> {
+    /// `local` is the text of the local groups. Both groups are local wherever they exist; to ask for one that does not
+    /// exist would go on to every name service, which this early in a boot may not answer.
+    fn keys_group(&self, local: &[u8]) -> Result<u32, AccountError> {
+        if let Some(gid) = KEYS_GROUPS.iter().find_map(|name| local_group(local, name)) {
+            return Ok(gid);
+        }
         let [first, second] = KEYS_GROUPS;
         let first_reason = match self.lookup(Database::Groups, first) {
             Ok(gid) => return Ok(gid),
@@ -139,6 +154,10 @@ impl SystemAccounts {
     }
 
     fn lookup(&self, database: Database, name: &str) -> Result<u32, Reason> {
+        // Root is 0 on every Linux; nobody needs to be asked.
+        if name == "root" {
+            return Ok(0);
+        }
         let key = (database, name.to_owned());
         if let Some(answer) = self.answers.borrow().get(&key) {
             return *answer;
@@ -147,6 +166,16 @@ impl SystemAccounts {
         self.answers.borrow_mut().insert(key, answer);
         answer
     }
+}
+
+/// The number of a group in the text of group(5).
+fn local_group(text: &[u8], name: &str) -> Option<u32> {
+    text.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let found = fields.next()? == name.as_bytes();
+        let gid = std::str::from_utf8(fields.nth(1)?).ok()?;
+        if found { gid.parse().ok() } else { None }
+    })
 }
 
 fn ask(database: Database, name: &str) -> Result<u32, Reason> {
@@ -193,6 +222,15 @@ mod tests {
 
     fn named(name: &str) -> Account {
         Account::Named(name.to_owned())
+    }
+
+    #[test]
+    fn local_groups_are_found_by_their_whole_name() {
+        let text = b"root:x:0:\nmykeys:x:7:\n\nkeys:x:96:alice,bob\nnogroup:x:65534:";
+        assert_eq!(local_group(text, "keys"), Some(96));
+        assert_eq!(local_group(text, "nogroup"), Some(65534));
+        assert_eq!(local_group(b"keys\nkeys:x\nkeys:x:\nkeys:x:-1:", "keys"), None);
+        assert_eq!(local_group(b"keys:x:abc:\nkeys:x:5:", "keys"), Some(5));
     }
 
     #[test]
@@ -244,12 +282,14 @@ mod tests {
             let accounts = SystemAccounts::default();
             accounts.answers.borrow_mut().insert((Database::Groups, "keys".to_owned()), keys);
             accounts.answers.borrow_mut().insert((Database::Groups, "nogroup".to_owned()), nogroup);
-            Accounts::System(accounts).directories()
+            move |local: &str| accounts.keys_group(local.as_bytes())
         };
-        assert_eq!(knowing(Ok(96), Ok(65534)), Ok(Ownership { uid: 0, gid: 96 }));
-        assert_eq!(knowing(Err(Reason::Unknown), Ok(65534)), Ok(Ownership { uid: 0, gid: 65534 }));
+        assert_eq!(knowing(Ok(96), Ok(65534))(""), Ok(96));
+        assert_eq!(knowing(Err(Reason::Unknown), Ok(65534))(""), Ok(65534));
+        assert_eq!(knowing(Ok(96), Ok(65534))("nogroup:x:7:\nkeys:x:8:"), Ok(8));
+        assert_eq!(knowing(Ok(96), Ok(65534))("nogroup:x:7:"), Ok(7));
         assert_eq!(
-            knowing(Err(Reason::Failed(Errno::EIO)), Err(Reason::Unknown)).unwrap_err().to_string(),
+            knowing(Err(Reason::Failed(Errno::EIO)), Err(Reason::Unknown))("").unwrap_err().to_string(),
             "cannot find a group for the secrets directory: group 'keys': the lookup failed: EIO: I/O error; \
              group 'nogroup': it does not exist on this machine"
         );
