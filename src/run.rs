@@ -46,13 +46,26 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     let keyring = Keyring::collect(&sources(&plan, environment));
     let told = announce_keys(&plan, &keyring, &program);
     let (documents, mut report) = documents(&plan, &keyring);
-    report.0.extend(told.err());
     let template_files = load::template_files(&plan);
     let files = decrypted::assemble(&plan, &documents, &template_files);
     let owners = owners(&files, &accounts, &mut report);
     // All or nothing, so far.
-    let entries = complete(&files, &owners, report)?;
-    if dry { dry_activate(&plan, &entries, channel) } else { activate(&plan, &entries, &accounts, channel) }
+    let done = complete(&files, &owners, report).and_then(|entries| {
+        if dry {
+            dry_activate(&plan, &entries, channel)
+        } else {
+            activate(&plan, &entries, &accounts, channel)
+        }
+    });
+    // That a line could not be written is a failure, but none that keeps secrets away.
+    match told {
+        Ok(()) => done,
+        Err(unwritten) => {
+            let mut report = done.err().unwrap_or_default();
+            report.push(unwritten);
+            Err(report)
+        }
+    }
 }
 
 fn plan(arguments: &Arguments, environment: &Environment) -> Result<Plan, Report> {

@@ -83,6 +83,25 @@ fn help_that_cannot_be_written_is_a_failure() {
     assert_eq!(Command::new(PROGRAM).arg("-h").stdout(full).status().unwrap().code(), Some(1));
 }
 
+/// At boot nobody may be there to read; that is no reason to come up without secrets.
+#[cfg(all(feature = "pgp", feature = "age-ssh"))]
+#[test]
+fn a_line_that_cannot_be_written_is_a_failure_and_keeps_no_secret_away() {
+    let Ok(full) = File::options().write(true).open("/dev/full") else {
+        eprintln!("skipped: no /dev/full");
+        return;
+    };
+    let machine = well(&json!({"logging": {"keyImport": true}, "sshKeyPaths": ["DIR/rsa_key"]}));
+    machine.copy("fixtures/keys/host_rsa", "rsa_key");
+    let mut command = machine.command("sops-activate", &["DIR/manifest.json"]);
+    let Output { status, stderr, .. } = command.stdout(full).output().unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("error: cannot write to standard output: "), "{stderr}");
+    let plain = text("fixtures/recipients/ssh-to-age.yaml.plain");
+    assert_eq!(fs::read_to_string(machine.path("secrets/a")).unwrap(), plain);
+}
+
 #[test]
 fn misuse_prints_the_usage_on_standard_error_and_exits_2() {
     let machine = well(&json!({}));
