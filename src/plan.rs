@@ -48,6 +48,8 @@ pub struct Secret {
     /// Index into [`Plan::files`].
     pub file: usize,
     pub selection: Selection,
+    /// Whether the newline at the end of the value is left away.
+    pub trim: bool,
     /// What stands for it in templates; `None` when there are none.
     pub placeholder: Option<String>,
 }
@@ -296,10 +298,10 @@ impl Planner<'_> {
         plan: &mut Plan,
         files: &mut HashMap<String, usize>,
         placeholders: Option<&HashMap<String, String>>,
-        secret: manifest::Secret,
+        mut secret: manifest::Secret,
     ) {
         let title = format!("secret '{}'", secret.name);
-        let target = self.target(&title, &secret.name, None, secret.place);
+        let target = self.target(&title, &secret.name, None, std::mem::take(&mut secret.place));
         let format = match secret.format.as_str() {
             "" | "yaml" => Some(Format::Yaml),
             "json" => Some(Format::Json),
@@ -322,9 +324,7 @@ impl Planner<'_> {
             self.without_placeholder.push(secret.name.clone());
         }
         let (Some(target), Some(format)) = (target, format) else { return };
-        // The values of these three are one text each; the original ignores the key.
-        let whole = secret.key.is_empty() || matches!(format, Format::Binary | Format::Dotenv | Format::Ini);
-        let selection = if whole { Selection::Whole } else { Selection::Value(KeyPath::new(&secret.key)) };
+        let selection = self.selection(&title, format, &secret);
         let file = *files.entry(secret.sops_file.clone()).or_insert(plan.files.len());
         let index = plan.secrets.len();
         match plan.files.get_mut(file) {
@@ -342,7 +342,31 @@ impl Planner<'_> {
                 known.secrets.push(index);
             }
         }
-        plan.secrets.push(Secret { target, file, selection, placeholder });
+        let trim = secret.trim_trailing_newline;
+        plan.secrets.push(Secret { target, file, selection, trim, placeholder });
+    }
+
+    /// The original ignores `key` in files of dotenv and INI, and the module sets it for every secret; so that one value
+    /// of such a file is asked for in words of its own.
+    fn selection(&mut self, title: &str, format: Format, secret: &manifest::Secret) -> Selection {
+        let lines = matches!(format, Format::Dotenv | Format::Ini);
+        if !lines && !secret.extract_key.is_empty() {
+            let help = match format {
+                Format::Binary => "leave it out: a binary file is one value",
+                _ => "set `key` instead",
+            };
+            let format = format.name();
+            self.report.push(
+                Diagnostic::new(format!("{title}: 'extractKey' is for dotenv and ini, not for {format}"))
+                    .help(help),
+            );
+        }
+        let key = if lines { &secret.extract_key } else { &secret.key };
+        if key.is_empty() || format == Format::Binary {
+            Selection::Whole
+        } else {
+            Selection::Value(KeyPath::new(key))
+        }
     }
 
     fn template(&mut self, plan: &mut Plan, template: manifest::Template) {

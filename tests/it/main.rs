@@ -23,6 +23,7 @@ mod leaks;
 mod machine;
 mod namespace;
 mod seal;
+mod selection;
 mod server;
 mod store;
 mod transcripts;
