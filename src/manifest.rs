@@ -106,6 +106,9 @@ pub struct Placement {
     pub restart_units: Vec<String>,
     #[serde(deserialize_with = "null_as_default")]
     pub reload_units: Vec<String>,
+    /// Ours: units of users' service managers.
+    #[serde(deserialize_with = "null_as_default")]
+    pub restart_user_units: Vec<String>,
 }
 
 /// The lists, each element still text, so that one bad secret does not hide the problems of the others.
@@ -185,7 +188,8 @@ const TEXTS: [&str; 15] = [
 ];
 const NUMBERS: [&str; 3] = ["uid", "gid", "keepGenerations"];
 const SWITCHES: [&str; 5] = ["useTmpfs", "userMode", "keyImport", "secretChanges", "trimTrailingNewline"];
-const LISTS_OF_TEXTS: [&str; 4] = ["restartUnits", "reloadUnits", "sshKeyPaths", "ageSshKeyPaths"];
+const LISTS_OF_TEXTS: [&str; 5] =
+    ["restartUnits", "reloadUnits", "restartUserUnits", "sshKeyPaths", "ageSshKeyPaths"];
 const LISTS: [&str; 2] = ["secrets", "templates"];
 
 /// The fields of an object that are not what they have to be, without their values.

@@ -87,6 +87,8 @@ pub struct Target {
     pub link: Option<PathBuf>,
     pub restart_units: Vec<String>,
     pub reload_units: Vec<String>,
+    /// Of the service managers of users.
+    pub restart_user_units: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -421,8 +423,9 @@ impl Planner<'_> {
             name,
             title: title.to_owned(),
             access: Access { mode, owner, group },
-            restart_units: place.restart_units,
-            reload_units: place.reload_units,
+            restart_units: unit_names(place.restart_units),
+            reload_units: unit_names(place.reload_units),
+            restart_user_units: unit_names(place.restart_user_units),
         })
     }
 
@@ -484,6 +487,33 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// systemd's types of units, by the ends of their names; systemd.unit(5).
+const UNIT_TYPES: [&str; 11] = [
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "slice",
+    "scope",
+];
+
+/// A name without a type is a service, as `systemctl` has it: who reads the lists does not know that, and would do
+/// nothing.
+fn unit_names(mut names: Vec<String>) -> Vec<String> {
+    for name in &mut names {
+        let typed = name.rsplit_once('.').is_some_and(|(_, end)| UNIT_TYPES.contains(&end));
+        if !typed && !name.contains('/') {
+            name.push_str(".service");
+        }
+    }
+    names
 }
 
 #[cfg(test)]
@@ -601,6 +631,23 @@ mod tests {
             Access { mode: Mode(0o755), owner: Account::Named("alice".into()), group: Account::Id(8) }
         );
         assert_eq!(plan.warnings.len(), 1);
+    }
+
+    #[test]
+    fn a_unit_without_a_type_is_a_service() {
+        let names = ["a", "a.service", "a@b.c", "x.timer", "a.b", "-.mount", "/dev/sda", "a@", "a.services"];
+        let expected = [
+            "a.service",
+            "a.service",
+            "a@b.c.service",
+            "x.timer",
+            "a.b.service",
+            "-.mount",
+            "/dev/sda",
+            "a@.service",
+            "a.services.service",
+        ];
+        assert_eq!(unit_names(names.map(str::to_owned).to_vec()), expected);
     }
 
     #[test]

@@ -27,5 +27,6 @@ mod selection;
 mod server;
 mod store;
 mod transcripts;
+mod units;
 mod user_mode;
 mod vectors;
