@@ -4,11 +4,11 @@ use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
 use crate::plan::{Plan, Secret, Selection, Target, Template, TemplateSource};
-use crate::secret::{Plaintext, SecretBytes};
+use crate::secret::{Plaintext, SecretBytes, without_last_newline};
 use crate::sops::document::{Document, Opened, PickError};
 use crate::sops::format::EmitError;
 use crate::sops::key_path::FindError;
-use crate::template::{Placeholders, TemplateError};
+use crate::template::{Placeholders, QuoteError, Quoting, TemplateError, named_markers, quoted_placeholders};
 
 /// A file to be installed.
 pub struct File<'d> {
@@ -47,15 +47,13 @@ pub fn assemble<'d>(
     if plan.templates.is_empty() {
         return files;
     }
-    let placeholders = placeholders(plan);
+    let markers = Markers::new(plan);
     let mut rendered = Vec::with_capacity(plan.templates.len());
     for (index, template) in plan.templates.iter().enumerate() {
         let content = match (&template.source, template_files.get(index)) {
-            (TemplateSource::Content(text), _) => {
-                render(&placeholders, &template.target, text.as_bytes(), &files)
-            }
+            (TemplateSource::Content(text), _) => render(&markers, template, text.as_bytes(), &files),
             (TemplateSource::File(_), Some(Some(Ok(bytes)))) => {
-                render(&placeholders, &template.target, bytes.expose(), &files)
+                render(&markers, template, bytes.expose(), &files)
             }
             (TemplateSource::File(_), Some(Some(Err(diagnostic)))) => Err(Failure::Own(diagnostic.clone())),
             (TemplateSource::File(path), _) => {
@@ -149,14 +147,41 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// The placeholders of the plan's secrets, each with the secret's index.
-#[must_use]
-pub fn placeholders(plan: &Plan) -> Placeholders<usize> {
-    let entries = plan.secrets.iter().enumerate().filter_map(|(index, secret)| {
-        let text = secret.placeholder.as_ref()?;
-        Some((text.as_bytes().to_vec(), index))
-    });
-    Placeholders::new(entries.collect())
+/// What a placeholder stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Insertion {
+    /// Index into [`Plan::secrets`].
+    secret: usize,
+    quoting: Quoting,
+}
+
+/// What stands for the secrets of a plan in its templates.
+pub struct Markers {
+    placeholders: Placeholders<Insertion>,
+    /// With markers by name beside the placeholders.
+    named: Placeholders<Insertion>,
+}
+
+impl Markers {
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let (mut placeholders, mut named) = (Vec::new(), Vec::new());
+        for (index, secret) in plan.secrets.iter().enumerate() {
+            let Some(plain_text) = &secret.placeholder else { continue };
+            let name = secret.target.name.as_str();
+            let entry = |text: String, quoting| (text.into_bytes(), Insertion { secret: index, quoting });
+            placeholders.push(entry(plain_text.clone(), Quoting::Plain));
+            placeholders
+                .extend(quoted_placeholders(name).into_iter().map(|(text, quoting)| entry(text, quoting)));
+            named.extend(named_markers(name).into_iter().map(|(text, quoting)| entry(text, quoting)));
+        }
+        named.extend(placeholders.iter().cloned());
+        Self { placeholders: Placeholders::new(placeholders), named: Placeholders::with_names(named) }
+    }
+
+    fn of(&self, template: &Template) -> &Placeholders<Insertion> {
+        if template.named_markers { &self.named } else { &self.placeholders }
+    }
 }
 
 /// Checks that every placeholder of a template stands for a secret of the plan.
@@ -164,7 +189,7 @@ pub fn placeholders(plan: &Plan) -> Placeholders<usize> {
 /// # Errors
 /// When one does not.
 pub fn check_template(
-    placeholders: &Placeholders<usize>,
+    markers: &Markers,
     template: &Template,
     file: Option<&SecretBytes>,
 ) -> Result<(), Diagnostic> {
@@ -172,7 +197,7 @@ pub fn check_template(
         (TemplateSource::Content(text), _) => text.as_bytes(),
         (TemplateSource::File(_), file) => file.map(SecretBytes::expose).unwrap_or_default(),
     };
-    placeholders.used(text).map(|_| ()).map_err(|error| unresolved(&template.target, &error))
+    markers.of(template).used(text).map(|_| ()).map_err(|error| unresolved(&template.target, &error))
 }
 
 fn unresolved(target: &Target, error: &TemplateError) -> Diagnostic {
@@ -182,21 +207,39 @@ fn unresolved(target: &Target, error: &TemplateError) -> Diagnostic {
 }
 
 fn render<'d>(
-    placeholders: &Placeholders<usize>,
-    target: &Target,
+    markers: &Markers,
+    template: &Template,
     text: &[u8],
     secrets: &[File<'_>],
 ) -> Result<Plaintext<'d>, Failure> {
-    let unresolved = |error| Failure::Own(unresolved(target, &error));
-    let used = placeholders.used(text).map_err(unresolved)?;
-    let value = |index: &usize| secrets.get(*index).and_then(|secret| secret.content.as_ref().ok());
-    if used.into_iter().any(|index| value(index).is_none()) {
+    let placeholders = markers.of(template);
+    let failed = |error| Failure::Own(unresolved(&template.target, &error));
+    let used = placeholders.used(text).map_err(failed)?;
+    let file = |insertion: &Insertion| secrets.get(insertion.secret);
+    let value = |insertion: &Insertion| file(insertion).and_then(|secret| secret.content.as_ref().ok());
+    if used.into_iter().any(|insertion| value(insertion).is_none()) {
         return Err(Failure::Secret);
     }
-    placeholders
-        .render(text, |index| value(index).map(Plaintext::expose).unwrap_or_default())
-        .map(Plaintext::Owned)
-        .map_err(unresolved)
+    let mut refused = None;
+    let rendered = placeholders.render(text, |insertion, out| {
+        let bytes = value(insertion).map(Plaintext::expose).unwrap_or_default();
+        let bytes = if template.trim { without_last_newline(bytes) } else { bytes };
+        if let Err(error) = insertion.quoting.write(bytes, out) {
+            refused.get_or_insert((*insertion, error));
+        }
+    });
+    match refused {
+        Some((insertion, error)) => {
+            let secret = file(&insertion).map_or("a secret", |secret| &secret.target.title);
+            Err(Failure::Own(cannot_quote(&template.target, secret, error)))
+        }
+        None => rendered.map(Plaintext::Owned).map_err(failed),
+    }
+}
+
+fn cannot_quote(target: &Target, secret: &str, error: QuoteError) -> Diagnostic {
+    Diagnostic::new(format!("{}: cannot be rendered: {secret} cannot be quoted: {error}", target.title))
+        .help("use its plain placeholder, or the file that it is installed as")
 }
 
 #[cfg(test)]

@@ -84,6 +84,12 @@ pub struct Template {
     pub content: String,
     #[serde(deserialize_with = "null_as_default")]
     pub file: String,
+    /// Ours: the newline at the end of each inserted secret is left away.
+    #[serde(deserialize_with = "null_as_default")]
+    pub trim_trailing_newline: bool,
+    /// Ours: `{{ sops "name" }}` stands for a secret, too.
+    #[serde(deserialize_with = "null_as_default")]
+    pub named_markers: bool,
     #[serde(flatten)]
     pub place: Placement,
 }
@@ -187,7 +193,8 @@ const TEXTS: [&str; 15] = [
     "ageKeyFile",
 ];
 const NUMBERS: [&str; 3] = ["uid", "gid", "keepGenerations"];
-const SWITCHES: [&str; 5] = ["useTmpfs", "userMode", "keyImport", "secretChanges", "trimTrailingNewline"];
+const SWITCHES: [&str; 6] =
+    ["useTmpfs", "userMode", "keyImport", "secretChanges", "trimTrailingNewline", "namedMarkers"];
 const LISTS_OF_TEXTS: [&str; 5] =
     ["restartUnits", "reloadUnits", "restartUserUnits", "sshKeyPaths", "ageSshKeyPaths"];
 const LISTS: [&str; 2] = ["secrets", "templates"];

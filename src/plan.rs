@@ -67,6 +67,10 @@ pub struct Template {
     /// Its name starts with [`RENDERED`].
     pub target: Target,
     pub source: TemplateSource,
+    /// Whether the newline at the end of each inserted secret is left away.
+    pub trim: bool,
+    /// Whether secrets are marked by name, too.
+    pub named_markers: bool,
 }
 
 #[derive(Debug)]
@@ -381,8 +385,9 @@ impl Planner<'_> {
         } else {
             TemplateSource::Content(template.content)
         };
+        let (trim, named_markers) = (template.trim_trailing_newline, template.named_markers);
         if let Some(target) = self.target(&title, &template.name, Some(RENDERED), template.place) {
-            plan.templates.push(Template { target, source });
+            plan.templates.push(Template { target, source, trim, named_markers });
         }
     }
 

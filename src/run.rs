@@ -98,12 +98,12 @@ fn in_manifest(path: &Path, report: Report) -> Report {
 /// Checks what can be checked without keys, users or a place for secrets.
 fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
     let mut report = Report::default();
-    let placeholders = decrypted::placeholders(plan);
+    let markers = decrypted::Markers::new(plan);
     for (template, file) in plan.templates.iter().zip(load::template_files(plan)) {
         if let Some(Err(diagnostic)) = file {
             report.push(diagnostic);
         } else if let Err(error) =
-            decrypted::check_template(&placeholders, template, file.and_then(Result::ok).as_ref())
+            decrypted::check_template(&markers, template, file.and_then(Result::ok).as_ref())
         {
             report.push(error);
         }

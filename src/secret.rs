@@ -63,6 +63,12 @@ impl Drop for SecretBytes {
     }
 }
 
+/// `bytes` without one line end, LF or CRLF, at their end.
+#[must_use]
+pub fn without_last_newline(bytes: &[u8]) -> &[u8] {
+    bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
 /// A value that is either a part of a decrypted document, where it lies, or a buffer of its own.
 pub enum Plaintext<'a> {
     Borrowed(&'a [u8]),
@@ -82,9 +88,7 @@ impl Plaintext<'_> {
     /// Without one line end, LF or CRLF, at its end.
     #[must_use]
     pub fn without_last_newline(self) -> Self {
-        let bytes = self.expose();
-        let kept =
-            bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line)).len();
+        let kept = without_last_newline(self.expose()).len();
         match self {
             Self::Borrowed(bytes) => Self::Borrowed(bytes.get(..kept).unwrap_or(bytes)),
             Self::Owned(mut bytes) => {

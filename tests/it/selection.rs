@@ -1,8 +1,10 @@
-//! Which bytes of a file become a secret, in words that the original does not know.
+//! Which bytes of a file become a secret, and how they are written into templates, in words that the original does
+//! not know.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use crate::server::{Machine, manifest, secret, with};
+use crate::server::{Machine, manifest, placeholder, secret, template, with};
 
 const RICH: &str = "/mnt/fixtures/sops/3.13.3/rich";
 const HOST_KEY: &str = "/mnt/fixtures/keys/host_ed25519";
@@ -70,4 +72,69 @@ fn one_newline_at_the_end_is_left_away_when_it_is_asked_for() {
     assert_eq!([end("kept"), end("trimmed"), end("without")], [r"-\n", "--", "=c"]);
     let shorter = format!("head -c -1 {RICH}.ini.plain | cmp - /run/secrets/whole && echo one less");
     assert_eq!(machine.shell(&shorter), "one less");
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[test]
+fn secrets_are_quoted_for_what_stands_around_them() {
+    let Some(machine) = Machine::new() else { return };
+    let lines = of_rich("lines", "dotenv", json!({"extractKey": "QUOTED"}));
+    let quoted = |name: &str, how: &str| format!("<SOPS:{}:{how}>", sha256(name));
+    let content = format!(
+        "{{\"key\": {}}}\nkey={}\nkey={}\n",
+        quoted("lines", "JSON"),
+        quoted("lines", "SHELL"),
+        placeholder("lines")
+    );
+    let templates = [template("t", &content)];
+    machine.activate(&with(manifest(&[lines], &templates), json!({"ageSshKeyPaths": [HOST_KEY]})));
+    assert_eq!(
+        machine.shell("cat /run/secrets/rendered/t"),
+        "{\"key\": \"\\\"quotes stay\\\"\"}\nkey='\"quotes stay\"'\nkey=\"quotes stay\""
+    );
+}
+
+#[test]
+fn a_secret_that_cannot_be_quoted_fails_its_template() {
+    let Some(machine) = Machine::new() else { return };
+    let binary = of_rich("bytes", "bin", json!({"format": "binary"}));
+    let content = format!("<SOPS:{}:JSON>", sha256("bytes"));
+    let manifest =
+        with(manifest(&[binary], &[template("t", &content)]), json!({"ageSshKeyPaths": [HOST_KEY]}));
+    let answer = machine.run(&manifest);
+    assert_eq!(answer.code, Some(1));
+    let problem = "sops-install-secrets: error: template 't': cannot be rendered: secret 'bytes' cannot be quoted: \
+                   it is not UTF-8, so it cannot be a string of JSON\n\
+                   help: use its plain placeholder, or the file that it is installed as\n";
+    assert!(answer.stderr.contains(problem), "{}", answer.stderr);
+}
+
+#[test]
+fn a_file_names_secrets_when_it_may_and_inserted_ones_lose_their_newline_when_asked() {
+    let Some(machine) = Machine::new() else { return };
+    let lines = of_rich("key/pem", "dotenv", json!({"extractKey": "MULTI_LINE"}));
+    machine.write("/mnt/template", "[{{ sops \"key/pem\" }}]\n{{ sops-json \"key/pem\" }}\n{{ other }}\n");
+    let file = json!({"file": "/mnt/template"});
+    let named = with(
+        template("named", ""),
+        with(file.clone(), json!({"namedMarkers": true, "trimTrailingNewline": true})),
+    );
+    let plain = with(template("plain", ""), file);
+    machine
+        .activate(&with(manifest(&[lines], &[named.clone(), plain]), json!({"ageSshKeyPaths": [HOST_KEY]})));
+    let pem = ["-----BEGIN NOTHING-----", "AAAABBBBCCCC", "-----END NOTHING-----"];
+    assert_eq!(
+        machine.shell("cat /run/secrets/rendered/named"),
+        format!("[{}]\n\"{}\"\n{{{{ other }}}}", pem.join("\n"), pem.join("\\n"))
+    );
+    assert_eq!(machine.shell("cmp /mnt/template /run/secrets/rendered/plain && echo same"), "same");
+
+    machine.write("/mnt/template", "one\n{{ sops \"key/pam\" }}\n");
+    let lines = of_rich("key/pem", "dotenv", json!({"extractKey": "MULTI_LINE"}));
+    let answer = machine.run(&with(manifest(&[lines], &[named]), json!({"ageSshKeyPaths": [HOST_KEY]})));
+    assert_eq!(answer.code, Some(1));
+    assert!(answer.stderr.contains("line 2"), "{}", answer.stderr);
 }
