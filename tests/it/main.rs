@@ -22,6 +22,7 @@ mod layers;
 mod leaks;
 mod machine;
 mod namespace;
+mod scenarios;
 mod seal;
 mod selection;
 mod server;
