@@ -18,6 +18,7 @@ use sops_activate::sops::data_key::{Refusal, Stanza, StanzaKind, Unwrap as _};
 use tempfile::TempDir;
 
 use crate::fixtures::{decrypt, format};
+use crate::machine::{Machine, PROGRAM, output};
 use crate::transcripts;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
@@ -163,6 +164,32 @@ fn a_gpg_that_hangs_ends_the_run_at_the_limit_and_takes_its_children_along() {
         assert_eq!(poll(&mut held, 30_000_u16), Ok(1), "something that gpg started lives on");
         assert_eq!(held[0].revents(), Some(PollFlags::POLLHUP));
     }
+}
+
+#[test]
+fn a_gpg_that_reads_the_terminal_is_stopped_and_ends_at_the_limit() {
+    let machine = Machine::new();
+    machine.copy("fixtures/recipients/only-pgp.yaml", "secrets.yaml");
+    machine.write("gpg", machine.here("#!/bin/sh\ncat /dev/tty\ntouch DIR/read\n"));
+    fs::set_permissions(machine.path("gpg"), fs::Permissions::from_mode(0o755)).unwrap();
+    machine.manifest(serde_json::json!({
+        "secrets": [{"name": "api", "key": "api", "sopsFile": "DIR/secrets.yaml", "format": "yaml", "mode": "0400"}]
+    }));
+    let program = machine.command("sops-activate", &[]);
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command"]);
+    command.arg(machine.here(&format!("exec '{PROGRAM}' DIR/manifest.json"))).arg("/dev/null").env_clear();
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("PATH", "/usr/bin:/bin").env("SOPS_GPG_EXEC", machine.path("gpg"));
+    if Command::new("script").arg("--version").output().is_err() {
+        eprintln!("skipped: no script of util-linux");
+        return;
+    }
+    let output = output(command);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("did not end within 30 s, and was killed"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!machine.path("read").exists(), "it had the terminal");
 }
 
 /// What lies in a home, but for the sockets of an agent.
