@@ -313,6 +313,18 @@ fn shortened(recipient: &str) -> String {
 fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> String {
     let path = for_shell(path);
     let Some(key) = keyring.keys().find_map(|key| key.recipients.first()) else {
+        let of_program =
+            groups.iter().flat_map(|group| &group.refusals).find_map(|(_, _, refusal)| match refusal {
+                Refusal::Program { help, .. } => Some(help.clone()),
+                _ => None,
+            });
+        if let (Some(help), []) = (of_program, keyring.skipped().as_slice()) {
+            return help;
+        }
+        let is_broken = |(_, _, refusal): &(_, _, Refusal)| matches!(refusal, Refusal::Broken(_));
+        if keyring.has_programs() && groups.iter().flat_map(|group| &group.refusals).any(is_broken) {
+            return damaged_help(&path);
+        }
         return match keyring.skipped().as_slice() {
             [] if keyring.has_programs() => format!(
                 "encrypt the file to a key that the program above has: in .sops.yaml, name it; run `sops updatekeys {path}` where the file can be opened, and deploy again"
@@ -329,9 +341,7 @@ fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> Strin
         .flat_map(|group| &group.refusals)
         .any(|(_, recipient, refusal)| matches!(refusal, Refusal::Broken(_)) && ours(recipient));
     if damaged {
-        return format!(
-            "its entry for a key of this machine is damaged: restore the file from version control, or run `sops updatekeys {path}` where it still opens"
-        );
+        return damaged_help(&path);
     }
     let add = if groups.len() > 1 {
         format!("add {key} to a key group that did not open")
@@ -345,6 +355,12 @@ fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> Strin
     };
     format!(
         "{or_mend}in .sops.yaml, {add}; run `sops updatekeys {path}` where the file can be opened, and deploy again"
+    )
+}
+
+fn damaged_help(path: &str) -> String {
+    format!(
+        "its entry for a key of this machine is damaged: restore the file from version control, or run `sops updatekeys {path}` where it still opens"
     )
 }
 

@@ -21,6 +21,7 @@ mod key_commands;
 mod layers;
 mod leaks;
 mod machine;
+mod mount_fallback;
 mod namespace;
 mod scenarios;
 mod seal;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use sops_activate::diagnostic::Printable;
 
+use crate::gnupg::has_gpg;
 use crate::machine::{Machine, PROGRAM, output, repository, text};
 
 /// One failing run.
@@ -22,6 +23,7 @@ pub struct Case {
     arguments: Vec<&'static str>,
     in_namespace: bool,
     in_memory: bool,
+    needs_gpg: bool,
     prepare: Box<dyn Fn(&Machine)>,
 }
 
@@ -35,6 +37,7 @@ impl Case {
             arguments: vec!["DIR/manifest.json"],
             in_namespace: false,
             in_memory: false,
+            needs_gpg: false,
             prepare: Box::new(prepare),
         }
     }
@@ -77,6 +80,33 @@ impl Case {
         })
     }
 
+    /// One secret of a file for the OpenPGP key of the fixtures, with the home of gpg in `DIR/gnupg`: `prepare` is a
+    /// shell script that makes it, and may write a program `DIR/gpg`.
+    fn gpg(name: &'static str, prepare: &'static str) -> Self {
+        Self::new(name, move |machine| {
+            machine.copy("fixtures/recipients/only-pgp.yaml", "secrets.yaml");
+            machine.copy("fixtures/keys/pgp.asc", "pgp.asc");
+            machine.manifest(
+                json!({"secrets": [secret("db/password", "value", "secrets.yaml")], "gnupgHome": "DIR/gnupg"}),
+            );
+            let script = machine.here(prepare);
+            let mut command = Command::new("sh");
+            let output = command.args(["-euc", &script]).current_dir(machine.path("")).output().unwrap();
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        })
+        .set("PATH", "/usr/bin:/bin")
+    }
+
+    /// The same with a program in place of gpg, a shell script.
+    fn fake_gpg(name: &'static str, prepare: &'static str) -> Self {
+        Self::gpg(name, prepare).set("SOPS_GPG_EXEC", "DIR/gpg")
+    }
+
+    fn with_gpg(mut self) -> Self {
+        self.needs_gpg = true;
+        self
+    }
+
     /// The secret `name` is the value of `key` in a file that has many keys.
     fn key(name: &'static str, secret_name: &'static str, key: &'static str) -> Self {
         Self::new(name, move |machine| {
@@ -115,6 +145,7 @@ impl Case {
     }
 
     fn set(mut self, variable: &'static str, value: impl Into<String>) -> Self {
+        self.environment.retain(|(name, _)| *name != variable);
         self.environment.push((variable, value.into()));
         self
     }
@@ -137,6 +168,10 @@ impl Case {
         if self.in_memory && !machine.is_in_memory() {
             return None;
         }
+        if self.needs_gpg && !has_gpg() {
+            eprintln!("skipped: {}: cannot run gpg", self.name);
+            return None;
+        }
         (self.prepare)(&machine);
         let mut command = machine.command(self.program, &self.arguments);
         if self.in_namespace {
@@ -154,7 +189,29 @@ impl Case {
             // Empty is as good as unset for the one variable that is there without being asked for.
             command.env(variable, machine.here(value));
         }
-        Some((machine, output(command)))
+        let output = output(command);
+        if self.needs_gpg {
+            // Its agent would outlive the machine.
+            let ended = Command::new("gpgconf")
+                .arg("--homedir")
+                .arg(machine.path("gnupg"))
+                .args(["--kill", "all"])
+                .status();
+            assert!(ended.unwrap().success());
+        }
+        Some((machine, output))
+    }
+
+    /// How the run differs from its transcript, which is written anew if the tester asks for that.
+    pub fn review(&self, machine: &Machine, output: &Output) -> Option<String> {
+        let path = directory().join(format!("{}.txt", self.name));
+        let found = self.transcript(machine, output);
+        if is_update() {
+            fs::write(path, found).unwrap();
+            return None;
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        (found != expected).then(|| format!("--- {}\n{expected}+++ now\n{found}", self.name))
     }
 
     fn transcript(&self, machine: &Machine, output: &Output) -> String {
@@ -184,7 +241,7 @@ fn with_line(text: &str, number: usize, line: &str) -> String {
 }
 
 pub fn cases() -> Vec<Case> {
-    [command_line(), manifests(), plans(), files(), damage(), keys(), values(), places()]
+    [command_line(), manifests(), plans(), files(), damage(), keys(), gpg(), values(), places()]
         .into_iter()
         .flatten()
         .collect()
@@ -400,6 +457,44 @@ fn keys() -> Vec<Case> {
     ]
 }
 
+fn gpg() -> Vec<Case> {
+    let home = "mkdir -m 0700 gnupg";
+    vec![
+        Case::gpg("gpg-key-with-a-passphrase", GPG_HOME_LOCKED).with_gpg(),
+        Case::gpg("gpg-key-missing", home).with_gpg(),
+        Case::gpg("gpg-missing", home).set("PATH", "DIR/no-such-directory"),
+        Case::fake_gpg("gpg-exec-wrong", home),
+        Case::gpg("gpg-home-missing", ":"),
+        Case::gpg("gpg-home-is-a-file", "touch gnupg"),
+        Case::fake_gpg(
+            "gpg-floods",
+            "mkdir gnupg; echo 'cat /dev/zero >&2 & cat /dev/zero' >gpg; sed -i '1i #!/bin/sh' gpg; chmod +x gpg",
+        ),
+        Case::fake_gpg("gpg-is-killed", "mkdir gnupg; printf '#!/bin/sh\\nkill -9 $$\\n' >gpg; chmod +x gpg"),
+        Case::fake_gpg(
+            "gpg-complains",
+            "mkdir gnupg; printf '#!/bin/sh\\nhead -c 300000 /dev/zero >&2\\necho >&2\\necho gpg: no agent >&2; exit 2\\n' >gpg; chmod +x gpg",
+        ),
+    ]
+}
+
+const GPG_HOME_LOCKED: &str = "
+    mkdir -m 0700 gnupg
+    gpg='gpg --homedir gnupg --batch --quiet'
+    $gpg --import pgp.asc
+    $gpg --pinentry-mode=loopback --passphrase 'correct horse' --passwd FBA239CF16571AB75D813A4CD76C13565E129852
+    gpgconf --homedir gnupg --kill all
+";
+
+/// A gpg that never ends, with a child, which holds `DIR/fifo` open. It takes the whole
+/// time limit, so that only one test runs it.
+pub fn hanging_gpg() -> Case {
+    Case::fake_gpg(
+        "gpg-hangs",
+        "mkdir gnupg; mkfifo fifo; printf '#!/bin/sh\\nexec 9<>DIR/fifo\\nsleep 600 &\\nsleep 600\\n' >gpg; chmod +x gpg",
+    )
+}
+
 fn values() -> Vec<Case> {
     vec![
         Case::key("key-nearly-right", "db/password", "nested/deep/deeper/deepst"),
@@ -459,31 +554,24 @@ fn directory() -> PathBuf {
     repository("tests/transcripts")
 }
 
-#[test]
 #[expect(clippy::disallowed_methods, reason = "the one who runs the tests says so in the environment")]
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_TRANSCRIPTS").is_some()
+}
+
+#[test]
 fn every_failure_reads_as_reviewed() {
-    let update = std::env::var_os("UPDATE_TRANSCRIPTS").is_some();
-    let mut differing = Vec::new();
-    for case in cases() {
-        let Some((machine, output)) = case.run() else { continue };
-        let path = directory().join(format!("{}.txt", case.name));
-        let found = case.transcript(&machine, &output);
-        if update {
-            fs::create_dir_all(directory()).unwrap();
-            fs::write(path, found).unwrap();
-        } else {
-            let expected = fs::read_to_string(&path).unwrap_or_default();
-            if found != expected {
-                differing.push(format!("--- {}\n{expected}+++ now\n{found}", case.name));
-            }
-        }
-    }
+    let runs = cases()
+        .into_iter()
+        .filter_map(|case| case.run().map(|(machine, output)| case.review(&machine, &output)));
+    let differing: Vec<String> = runs.flatten().collect();
     assert!(differing.is_empty(), "{} transcripts differ:\n{}", differing.len(), differing.join("\n"));
 }
 
 #[test]
 fn every_transcript_has_its_run_and_no_two_the_same() {
-    let cases = cases();
+    let mut cases = cases();
+    cases.push(hanging_gpg());
     let names: BTreeSet<String> = cases.iter().map(|case| format!("{}.txt", case.name)).collect();
     assert_eq!(names.len(), cases.len());
     let files: BTreeSet<String> = fs::read_dir(directory())
