@@ -14,9 +14,9 @@ const HASH_DIGITS: usize = 64;
 /// Why a template cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// It holds a placeholder that stands for no secret of this manifest. Counted from 1.
+    /// It holds a placeholder that stands for no secret of this manifest. Line and column (in characters) count from 1.
     #[error("line {line}: a placeholder stands for no secret of this manifest")]
-    Unresolved { line: usize },
+    Unresolved { line: u32, column: u32, offset: usize },
 }
 
 /// Placeholder texts with what they stand for, ready to be searched for.
@@ -96,8 +96,7 @@ impl<V> Placeholders<V> {
                 at += length;
                 text_from = at;
             } else if looks_like_a_placeholder(rest) {
-                let line = 1 + memchr::memchr_iter(b'\n', content.get(..at).unwrap_or_default()).count();
-                return Err(TemplateError::Unresolved { line });
+                return Err(unresolved(content, at));
             } else {
                 at += 1;
             }
@@ -105,6 +104,15 @@ impl<V> Placeholders<V> {
         visit(Piece::Text(content.get(text_from..).unwrap_or_default()));
         Ok(())
     }
+}
+
+fn unresolved(content: &[u8], offset: usize) -> TemplateError {
+    let before = content.get(..offset).unwrap_or_default();
+    let count = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
+    let start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(before.get(start..).unwrap_or_default()).chars().count();
+    let line = memchr::memchr_iter(b'\n', before).count();
+    TemplateError::Unresolved { line: count(line), column: count(column), offset }
 }
 
 enum Piece<'c, 'v, V> {
@@ -143,7 +151,8 @@ mod tests {
     #[test]
     fn an_unresolved_placeholder_is_an_error_with_its_line() {
         let unknown = format!("<SOPS:{}:PLACEHOLDER>", "0".repeat(64));
-        assert_eq!(render(&format!("a\nb {unknown}"), &[]), Err(TemplateError::Unresolved { line: 2 }));
+        let expected = TemplateError::Unresolved { line: 2, column: 3, offset: 5 };
+        assert_eq!(render(&format!("a\né {unknown}"), &[]), Err(expected));
         assert_eq!(render("<SOPS:x:PLACEHOLDER> <SOPS:", &[]).unwrap(), "<SOPS:x:PLACEHOLDER> <SOPS:");
     }
 }
