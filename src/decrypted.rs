@@ -86,27 +86,29 @@ pub fn cannot_pick(target: &Target, file: &Path, error: &PickError) -> Diagnosti
     let title = &target.title;
     let diagnostic = Diagnostic::new(format!("{title}: cannot be taken from '{}': {error}", file.display()));
     match error {
-        PickError::Find(error) => explain_missing(diagnostic, error),
+        PickError::Find(error) => explain_missing(diagnostic, &target.option, error),
         PickError::Null(_) => diagnostic.help("give it a value with `sops edit`, \"\" for an empty file"),
-        PickError::Emit(EmitError::NoBinaryData | EmitError::BinaryDataNotString) => diagnostic
-            .note("a sops file of format \"binary\" holds one value, named 'data'")
-            .help(
-                "set the secret's `format` to \"json\", or encrypt the file with `sops encrypt --input-type binary`",
-            ),
-        PickError::Emit(EmitError::NotRepresentable { .. }) => diagnostic.help(
-            "change the value with `sops edit`, or set the secret's `key` to the one that is needed",
-        ),
+        PickError::Emit(EmitError::NoBinaryData | EmitError::BinaryDataNotString) => {
+            diagnostic.note("a sops file of format \"binary\" holds one value, named 'data'").help(format!(
+                "set {}.format = \"json\", or encrypt the file with `sops encrypt --input-type binary`",
+                target.option
+            ))
+        }
+        PickError::Emit(EmitError::NotRepresentable { .. }) => diagnostic.help(format!(
+            "change the value with `sops edit`, or set {}.key to the one that is needed",
+            target.option
+        )),
     }
 }
 
 /// Adds what the key could have been meant to be: the keys that are there, nearest first.
-fn explain_missing(diagnostic: Diagnostic, error: &FindError) -> Diagnostic {
+fn explain_missing(diagnostic: Diagnostic, option: &str, error: &FindError) -> Diagnostic {
     let (path, siblings) = match error {
         FindError::Missing { path, siblings } => (path, siblings),
         FindError::NotAContainer { path, .. } => {
-            return diagnostic.note("in a `key`, '/' leads from a mapping to what is in it").help(format!(
-                "set the secret's `key` to '{path}', or give it keys of its own with `sops edit`"
-            ));
+            return diagnostic
+                .note("in a `key`, '/' leads from a mapping to what is in it")
+                .help(format!("set {option}.key = \"{path}\", or give it keys of its own with `sops edit`"));
         }
     };
     if siblings.is_empty() {
@@ -119,13 +121,24 @@ fn explain_missing(diagnostic: Diagnostic, error: &FindError) -> Diagnostic {
     let names: Vec<&str> = nearest.iter().map(|(_, name)| *name).collect();
     let level = if parent.is_empty() { "at the top level".to_owned() } else { format!("in '{parent}'") };
     let diagnostic = diagnostic.note(format!("keys {level}: {}", crate::diagnostic::enumerate(&names)));
-    match nearest.first() {
-        Some((distance, name)) if *distance <= wanted.chars().count().div_ceil(3) => {
-            let full = if parent.is_empty() { (*name).to_owned() } else { format!("{parent}/{name}") };
-            diagnostic.help(format!("did you mean '{full}'? set the secret's `key` to it"))
+    match self::nearest(wanted, siblings) {
+        Some(name) => {
+            let full = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+            diagnostic.help(format!("did you mean '{full}'? set {option}.key = \"{full}\""))
         }
-        _ => diagnostic.help("set the secret's `key` to one of them, or add the key with `sops edit`"),
+        None => diagnostic.help(format!("set {option}.key to one of them, or add the key with `sops edit`")),
     }
+}
+
+/// The key that may have been meant, if one is near.
+#[must_use]
+pub fn nearest<'n>(wanted: &str, names: &'n [String]) -> Option<&'n str> {
+    let near = wanted.chars().count().div_ceil(3);
+    let distances = names.iter().map(|name| (distance(wanted, name), name.as_str()));
+    distances
+        .filter(|(distance, _)| *distance <= near)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }
 
 /// Levenshtein's edit distance, in characters, of names cut to a length where it is cheap.
@@ -179,28 +192,22 @@ impl Markers {
         Self { placeholders: Placeholders::new(placeholders), named: Placeholders::with_names(named) }
     }
 
+    /// Checks that every placeholder in the text of a template stands for a secret of the plan.
+    ///
+    /// # Errors
+    /// With the first that does not.
+    pub fn check(&self, template: &Template, text: &[u8]) -> Result<(), TemplateError> {
+        self.of(template).used(text).map(drop)
+    }
+
     fn of(&self, template: &Template) -> &Placeholders<Insertion> {
         if template.named_markers { &self.named } else { &self.placeholders }
     }
 }
 
-/// Checks that every placeholder of a template stands for a secret of the plan.
-///
-/// # Errors
-/// When one does not.
-pub fn check_template(
-    markers: &Markers,
-    template: &Template,
-    file: Option<&SecretBytes>,
-) -> Result<(), Diagnostic> {
-    let text = match (&template.source, file) {
-        (TemplateSource::Content(text), _) => text.as_bytes(),
-        (TemplateSource::File(_), file) => file.map(SecretBytes::expose).unwrap_or_default(),
-    };
-    markers.of(template).used(text).map(|_| ()).map_err(|error| unresolved(&template.target, &error))
-}
-
-fn unresolved(target: &Target, error: &TemplateError) -> Diagnostic {
+/// What to say of a placeholder that stands for nothing.
+#[must_use]
+pub fn unresolved(target: &Target, error: &TemplateError) -> Diagnostic {
     Diagnostic::new(format!("{}: cannot be rendered: {error}", target.title)).help(
         "a placeholder is `config.sops.placeholder.\"NAME\"` of a secret in the same manifest (one with `neededForUsers` is in another)",
     )
@@ -250,15 +257,17 @@ mod tests {
     fn the_nearest_key_is_suggested() {
         let missing = |path: &str, siblings: &[&str]| {
             let siblings = siblings.iter().map(|&name| name.to_owned()).collect();
-            explain_missing(Diagnostic::new("x"), &FindError::Missing { path: path.to_owned(), siblings })
+            explain_missing(
+                Diagnostic::new("x"),
+                "secrets.a",
+                &FindError::Missing { path: path.to_owned(), siblings },
+            )
         };
         assert_eq!(
             missing("db/pasword", &["user", "password"]).help.as_deref(),
-            Some("did you mean 'db/password'? set the secret's `key` to it")
+            Some("did you mean 'db/password'? set secrets.a.key = \"db/password\"")
         );
-        assert!(
-            missing("db/host", &["user", "password"]).help.unwrap().starts_with("set the secret's `key`")
-        );
+        assert!(missing("db/host", &["user", "password"]).help.unwrap().starts_with("set secrets.a.key"));
         assert_eq!(missing("a/b", &[]).notes, ["there are no keys at this level"]);
     }
 

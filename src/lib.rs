@@ -2,7 +2,7 @@
 //!
 //! The layers, from the bottom: words ([`secret`], [`diagnostic`]); the core, which turns values into values and
 //! does no I/O ([`sops`], [`manifest`], [`plan`], [`decrypted`]); the edge, which alone touches the machine
-//! ([`keys`], [`system`], [`cli`]); and [`run`], the acts in the order in which they happen. Imports only go
+//! ([`keys`], [`system`], [`cli`]); and [`run`] and [`check`], the acts in the order in which they happen. Imports only go
 //! down. `docs/architecture.md` says why.
 
 #![cfg_attr(
@@ -11,6 +11,7 @@
 )]
 
 pub mod changes;
+pub mod check;
 pub mod cli;
 pub mod decrypted;
 pub mod diagnostic;

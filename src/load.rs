@@ -6,7 +6,7 @@ use std::thread;
 
 use memchr::memmem;
 
-use crate::diagnostic::{Diagnostic, enumerate};
+use crate::diagnostic::{Diagnostic, Location, enumerate};
 use crate::keys::{Keyring, Skipped, Unusable};
 use crate::plan::{Plan, SopsFile, TemplateSource};
 use crate::secret::SecretBytes;
@@ -158,10 +158,14 @@ fn unreadable(who: &str, error: &FileError, option: &str) -> Diagnostic {
 
 fn unusable(file: &SopsFile, error: &ParseError) -> Diagnostic {
     let path = file.path.display();
-    let diagnostic = Diagnostic::new(match error {
+    let mut diagnostic = Diagnostic::new(match error {
         ParseError::Syntax(error) => format!("cannot read '{path}' as {}: {error}", file.format.name()),
         _ => format!("cannot use '{path}': {error}"),
     });
+    if let ParseError::Syntax(error) = error {
+        // Nothing of the line: what does not parse may be a secret.
+        diagnostic = diagnostic.at(location(&file.path, error.place.line, error.place.column));
+    }
     // It is not clear yet what the file is, so it is looked at again.
     let source = read_regular(&file.path, GUESS_LIMIT).ok();
     let text = source.as_ref().map(SecretBytes::expose).unwrap_or_default();
@@ -203,18 +207,26 @@ fn unusable(file: &SopsFile, error: &ParseError) -> Diagnostic {
     }
 }
 
+/// A place in a file, as the path is known in the repository.
+#[must_use]
+pub fn location(path: &Path, line: u32, column: u32) -> Location {
+    Location { path: in_repository(path), line, column, key: None }
+}
+
 /// The path as a person would type it in the repository: the Nix store's part of it means nothing there.
 fn for_shell(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let text = text
-        .strip_prefix("/nix/store/")
-        .and_then(|rest| match rest.split_once('/') {
-            Some((_, below)) => Some(below),
-            None => rest.split_once('-').map(|(_, name)| name),
-        })
-        .unwrap_or(&text);
+    let text = in_repository(path);
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+fn in_repository(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let below = text.strip_prefix("/nix/store/").and_then(|rest| match rest.split_once('/') {
+        Some((_, below)) => Some(below),
+        None => rest.split_once('-').map(|(_, name)| name),
+    });
+    below.unwrap_or(&text).to_owned()
 }
 
 /// The format in which the file is a sops file, if it is one in another than was said.

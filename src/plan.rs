@@ -2,7 +2,7 @@
 //!
 //! Every problem of the manifest is collected before giving up, each with the secret or template that it is about.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use access::{Access, Account, Mode};
@@ -30,6 +30,8 @@ pub struct Plan {
     pub keys: KeyPlan,
     pub user_mode: bool,
     pub logging: Logging,
+    /// Placeholder texts of secrets that are not in this manifest (those for users are in another), by name.
+    pub placeholders_elsewhere: Vec<(String, String)>,
     /// Things that work but are probably not meant.
     pub warnings: Vec<String>,
 }
@@ -86,6 +88,8 @@ pub struct Target {
     pub name: Name,
     /// For messages: `secret 'a'`, `template 'b'`.
     pub title: String,
+    /// For messages: the option that declares it, `sops.secrets."a"`.
+    pub option: String,
     pub access: Access,
     /// Where it is to be found instead, by a link; `None` for its place below the symlink path.
     pub link: Option<PathBuf>,
@@ -131,6 +135,10 @@ impl Plan {
         let store = planner.store(&settings);
         planner.symlink_path.clone_from(&store.symlink_path);
         let keys = planner.keys(&settings);
+        let names: HashSet<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
+        let elsewhere =
+            placeholders.iter().filter(|(name, text)| !text.is_empty() && !names.contains(name.as_str()));
+        let placeholders_elsewhere = elsewhere.cloned().collect();
         let placeholders = planner.placeholders(placeholders, !templates.is_empty());
         let mut plan = Self {
             secrets: Vec::with_capacity(secrets.len()),
@@ -140,6 +148,7 @@ impl Plan {
             keys,
             user_mode: settings.user_mode,
             logging: settings.logging,
+            placeholders_elsewhere,
             warnings: Vec::new(),
         };
         let mut files = HashMap::new();
@@ -165,6 +174,12 @@ impl Plan {
         let secrets = self.secrets.iter().map(|secret| &secret.target);
         secrets.chain(self.templates.iter().map(|template| &template.target))
     }
+}
+
+/// The option of the module that declares a secret or template, as it is written in Nix.
+fn option(kind: &str, name: &str) -> String {
+    let name = name.replace('\\', r"\\").replace('"', r#"\""#).replace("${", r"\${");
+    format!("sops.{kind}.\"{name}\"")
 }
 
 /// Collects problems while the parts of the plan are made.
@@ -315,10 +330,12 @@ impl Planner<'_> {
             "dotenv" => Some(Format::Dotenv),
             "ini" => Some(Format::Ini),
             other => {
-                self.report.push(
-                    Diagnostic::new(format!("{title}: unknown format '{other}'"))
-                        .help("use yaml, json, binary, dotenv or ini"),
-                );
+                self.report.push(Diagnostic::new(format!("{title}: unknown format '{other}'")).help(
+                    format!(
+                        "set {}.format to \"yaml\", \"json\", \"binary\", \"dotenv\" or \"ini\"",
+                        option("secrets", &secret.name)
+                    ),
+                ));
                 None
             }
         };
@@ -398,6 +415,7 @@ impl Planner<'_> {
         directory: Option<&str>,
         place: manifest::Placement,
     ) -> Option<Target> {
+        let option = option(if directory.is_some() { "templates" } else { "secrets" }, name);
         let parsed = Name::new(name).and_then(|plain| match directory {
             Some(directory) => Name::new(&format!("{directory}/{}", plain.as_str())),
             None => Ok(plain),
@@ -409,7 +427,7 @@ impl Planner<'_> {
                 None
             }
         };
-        let mode = self.mode(title, &place.mode);
+        let mode = self.mode(title, &option, &place.mode);
         let owner = self.account(title, "uid", place.owner, place.uid);
         let group = self.account(title, "gid", place.group, place.gid);
         let (name, mode, owner, group) = (name?, mode?, owner?, group?);
@@ -427,6 +445,7 @@ impl Planner<'_> {
             link: (path != default_path).then_some(path),
             name,
             title: title.to_owned(),
+            option,
             access: Access { mode, owner, group },
             restart_units: unit_names(place.restart_units),
             reload_units: unit_names(place.reload_units),
@@ -434,7 +453,7 @@ impl Planner<'_> {
         })
     }
 
-    fn mode(&mut self, title: &str, text: &str) -> Option<Mode> {
+    fn mode(&mut self, title: &str, option: &str, text: &str) -> Option<Mode> {
         let octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         let bits = if octal { u16::from_str_radix(text, 8).ok() } else { None };
         let Some(bits) = bits else {
@@ -443,7 +462,8 @@ impl Planner<'_> {
             } else {
                 format!("{title}: the mode '{text}' is not an octal number")
             };
-            self.report.push(Diagnostic::new(problem).help("write it like \"0400\""));
+            self.report
+                .push(Diagnostic::new(problem).help(format!("set {option}.mode = \"0400\", or the like")));
             return None;
         };
         if bits > 0o777 {

@@ -4,14 +4,16 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::changes::Changes;
+use crate::check;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted::{self, Failure, File};
 use crate::diagnostic::{Diagnostic, Printable, Report};
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
+use crate::plan::Plan;
+use crate::plan::Target;
 use crate::plan::access::Ownership;
-use crate::plan::{Plan, Selection, Target};
 use crate::secret::Plaintext;
 use crate::sops::document::{Document, Opened};
 use crate::system::accounts::Accounts;
@@ -33,7 +35,7 @@ const MANIFEST_LIMIT: u64 = 256 << 20;
 pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report> {
     let plan = plan(arguments, &environment)?;
     if arguments.check != Check::Off {
-        return check(&plan, arguments.check);
+        return check::check(&plan, arguments.check);
     }
     let dry = environment.dry_activate;
     let messenger = Messenger {
@@ -93,39 +95,6 @@ fn in_manifest(path: &Path, report: Report) -> Report {
         ..diagnostic
     });
     Report(named.collect())
-}
-
-/// Checks what can be checked without keys, users or a place for secrets.
-fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
-    let mut report = Report::default();
-    let markers = decrypted::Markers::new(plan);
-    for (template, file) in plan.templates.iter().zip(load::template_files(plan)) {
-        if let Some(Err(diagnostic)) = file {
-            report.push(diagnostic);
-        } else if let Err(error) =
-            decrypted::check_template(&markers, template, file.and_then(Result::ok).as_ref())
-        {
-            report.push(error);
-        }
-    }
-    if extent == Check::SopsFile {
-        for (file, document) in plan.files.iter().zip(load::read_all(plan)) {
-            let document = match document {
-                Ok(document) => document,
-                Err(diagnostic) => {
-                    report.push(diagnostic);
-                    continue;
-                }
-            };
-            for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
-                let Selection::Value(key) = &secret.selection else { continue };
-                if let Err(error) = document.locate(key) {
-                    report.push(decrypted::cannot_pick(&secret.target, &file.path, &error));
-                }
-            }
-        }
-    }
-    report.or(())
 }
 
 fn sources(plan: &Plan, environment: Environment) -> Sources {
@@ -361,5 +330,5 @@ fn plain(error: &FileError) -> Diagnostic {
 }
 
 fn with_help(error: &dyn std::error::Error, help: Option<String>) -> Diagnostic {
-    Diagnostic { problem: error.to_string(), notes: Vec::new(), help }
+    Diagnostic { problem: error.to_string(), location: None, notes: Vec::new(), help }
 }

@@ -40,9 +40,9 @@ pub fn named_markers(name: &str) -> [(String, Quoting); 3] {
 /// Why a template cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// It holds a placeholder that stands for no secret of this manifest. Counted from 1.
+    /// It holds a placeholder that stands for no secret of this manifest. Line and column (in characters) count from 1.
     #[error("line {line}: a placeholder stands for no secret of this manifest")]
-    Unresolved { line: usize },
+    Unresolved { line: u32, column: u32, offset: usize },
 }
 
 /// Placeholder texts with what they stand for, ready to be searched for.
@@ -131,8 +131,7 @@ impl<V> Placeholders<V> {
                 at += length;
                 text_from = at;
             } else if looks_like_a_placeholder(rest) || (self.named && looks_like_a_marker(rest)) {
-                let line = 1 + memchr::memchr_iter(b'\n', content.get(..at).unwrap_or_default()).count();
-                return Err(TemplateError::Unresolved { line });
+                return Err(unresolved(content, at));
             } else {
                 at += 1;
             }
@@ -140,6 +139,15 @@ impl<V> Placeholders<V> {
         visit(Piece::Text(content.get(text_from..).unwrap_or_default()));
         Ok(())
     }
+}
+
+fn unresolved(content: &[u8], offset: usize) -> TemplateError {
+    let before = content.get(..offset).unwrap_or_default();
+    let count = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
+    let start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(before.get(start..).unwrap_or_default()).chars().count();
+    let line = memchr::memchr_iter(b'\n', before).count();
+    TemplateError::Unresolved { line: count(line), column: count(column), offset }
 }
 
 enum Piece<'c, 'v, V> {
@@ -184,10 +192,11 @@ mod tests {
     #[test]
     fn an_unresolved_placeholder_is_an_error_with_its_line() {
         let unknown = format!("<SOPS:{}:PLACEHOLDER>", "0".repeat(64));
-        assert_eq!(render(&format!("a\nb {unknown}"), &[]), Err(TemplateError::Unresolved { line: 2 }));
+        let expected = TemplateError::Unresolved { line: 2, column: 3, offset: 5 };
+        assert_eq!(render(&format!("a\né {unknown}"), &[]), Err(expected));
         assert_eq!(render("<SOPS:x:PLACEHOLDER> <SOPS:", &[]).unwrap(), "<SOPS:x:PLACEHOLDER> <SOPS:");
         let quoted = unknown.replace("PLACEHOLDER", "JSON");
-        assert_eq!(render(&quoted, &[]), Err(TemplateError::Unresolved { line: 1 }));
+        assert!(render(&quoted, &[]).is_err());
     }
 
     #[test]
@@ -204,8 +213,11 @@ mod tests {
             placeholders.render(content.as_bytes(), insert).map(|text| text.expose().to_vec())
         };
         assert_eq!(render(text).unwrap(), b"a {{ sopsy }} \"b\"");
-        assert_eq!(render("\n{{ sops \"c\" }}"), Err(TemplateError::Unresolved { line: 2 }));
-        assert_eq!(render("{{ sops a }}"), Err(TemplateError::Unresolved { line: 1 }));
+        assert_eq!(
+            render("\n{{ sops \"c\" }}"),
+            Err(TemplateError::Unresolved { line: 2, column: 1, offset: 1 })
+        );
+        assert_eq!(render("{{ sops a }}"), Err(TemplateError::Unresolved { line: 1, column: 1, offset: 0 }));
     }
 
     #[test]

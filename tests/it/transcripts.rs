@@ -134,6 +134,16 @@ impl Case {
         })
     }
 
+    /// And this is done on the machine, too.
+    fn preparing(mut self, more: impl Fn(&Machine) + 'static) -> Self {
+        let first = self.prepare;
+        self.prepare = Box::new(move |machine| {
+            first(machine);
+            more(machine);
+        });
+        self
+    }
+
     fn called(mut self, program: &'static str) -> Self {
         self.program = program;
         self
@@ -241,10 +251,22 @@ fn with_line(text: &str, number: usize, line: &str) -> String {
 }
 
 pub fn cases() -> Vec<Case> {
-    [command_line(), manifests(), plans(), files(), damage(), keys(), gpg(), values(), places()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        command_line(),
+        manifests(),
+        plans(),
+        files(),
+        damage(),
+        keys(),
+        gpg(),
+        values(),
+        places(),
+        checks(),
+        checks_of_plans(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn command_line() -> Vec<Case> {
@@ -547,6 +569,123 @@ fn places() -> Vec<Case> {
             machine.manifest(json!({"secrets": [secret], "ageKeyFile": "DIR/age.txt"}));
         })
         .in_memory(),
+    ]
+}
+
+/// What a build tells: the check modes.
+fn checks() -> Vec<Case> {
+    let sopsfile = ["-check-mode=sopsfile", "DIR/manifest.json"];
+    let of = |name: &str, key: &str, file: &str, format: &str| {
+        let mut secret = secret(name, key, file);
+        secret["format"] = json!(format);
+        secret
+    };
+    let key = |name, key: &'static str| Case::key(name, "db/password", key).with(&sopsfile);
+    let json_key = move |name, key: &'static str| {
+        Case::new(name, move |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.json", "secrets.json");
+            machine.manifest(json!({"secrets": [of("db/password", key, "secrets.json", "json")]}));
+        })
+        .with(&sopsfile)
+    };
+    let broken = |name, source: String| Case::file(name, "plain", source).with(&sopsfile);
+    let not = |name, format, fixture| Case::format(name, format, fixture).with(&sopsfile);
+    let yaml = text("fixtures/sops/3.13.3/rich.yaml");
+    vec![
+        key("check-key-nearly-right-at-the-top", "plian"),
+        key("check-key-nearly-right-below", "nested/deep/deeper/deepst"),
+        key("check-key-missing-below", "nested/deep/password"),
+        key("check-key-below-a-string", "plain/password"),
+        key("check-index-beyond-a-list", "nested/list/99"),
+        key("check-key-null", "nothing"),
+        json_key("check-json-key-nearly-right", "plian"),
+        json_key("check-json-key-missing-below", "nested/deep/password"),
+        broken("check-merge-conflict", with_line(&with_line(&yaml, 5, "======="), 4, "<<<<<<< HEAD")),
+        broken("check-truncated-yaml", yaml.get(..yaml.len() / 3).unwrap_or_default().to_owned()),
+        broken("check-tab", format!("b:\n\tc: d\n{yaml}")),
+        broken("check-not-encrypted", "db:\n  password: hunter2-hunter2\n".to_owned()),
+        broken("check-no-mac", {
+            let lines = yaml.lines().filter(|line| !line.trim_start().starts_with("mac:"));
+            lines.collect::<Vec<_>>().join("\n") + "\n"
+        }),
+        Case::new("check-truncated-json", |machine| {
+            let json = text("fixtures/sops/3.13.3/rich.json");
+            machine.write("secrets", json.get(..json.len() / 3).unwrap_or_default());
+            machine.manifest(json!({"secrets": [{"name": "a", "key": "a", "mode": "0400", "sopsFile": "DIR/secrets", "format": "json"}]}));
+        })
+        .with(&sopsfile),
+        not("check-not-yaml-but-dotenv", "yaml", "fixtures/sops/3.13.3/rich.env"),
+        not("check-not-ini-but-json", "ini", "fixtures/sops/3.13.3/rich.json"),
+        not("check-not-dotenv-but-ini", "dotenv", "fixtures/sops/3.13.3/rich.ini"),
+        not("check-not-json-but-yaml", "json", "fixtures/sops/3.13.3/rich.yaml"),
+        not("check-not-binary-but-json", "binary", "fixtures/sops/3.13.3/rich.json"),
+        Case::new("check-file-is-a-directory", |machine| {
+            fs::create_dir(machine.path("secrets.yaml")).unwrap();
+            machine.manifest(json!({"secrets": [secret("db/password", "a", "secrets.yaml")]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-several-files", move |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.yaml", "secrets.yaml");
+            machine.copy("fixtures/sops/3.13.3/rich.json", "other.json");
+            machine.write("plain.yaml", "db:\n  password: hunter2-hunter2\n");
+            machine.manifest(json!({"secrets": [
+                secret("db/password", "plian", "secrets.yaml"),
+                secret("db/user", "plain/user", "secrets.yaml"),
+                secret("gone", "a", "gone.yaml"),
+                secret("unencrypted", "db", "plain.yaml"),
+                {"name": "api", "key": "nested/deep/password", "mode": "0400", "sopsFile": "DIR/other.json", "format": "json"},
+            ]}));
+        })
+        .with(&sopsfile),
+    ]
+}
+
+/// The same, of what no sops file is read for.
+fn checks_of_plans() -> Vec<Case> {
+    const UNKNOWN: &str =
+        "<SOPS:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef:PLACEHOLDER>";
+    let manifest = ["-check-mode=manifest", "DIR/manifest.json"];
+    let plan = |name, fields: Value| {
+        Case::new(name, move |machine| machine.manifest(fields.clone())).with(&manifest)
+    };
+    let simple = |name: &str| secret(name, "a", "secrets.yaml");
+    let set = |name: &str, field: &str, value: &str| {
+        let mut secret = simple(name);
+        secret[field] = json!(value);
+        secret
+    };
+    vec![
+        plan("check-bad-mode", json!({"secrets": [set("db/password", "mode", "u=r")]})),
+        plan("check-unknown-format", json!({"secrets": [set("db/password", "format", "toml")]})),
+        plan("check-escaping-name", json!({"secrets": [simple("../escape")]})),
+        plan("check-duplicate-names", json!({"secrets": [simple("token"), simple("token")]})),
+        plan(
+            "check-two-secrets-on-one-path",
+            json!({"secrets": [set("one", "path", "/etc/key"), set("other", "path", "/etc/key")]}),
+        ),
+        plan(
+            "check-two-formats-of-one-file",
+            json!({"secrets": [simple("one"), set("other", "format", "json")]}),
+        ),
+        plan(
+            "check-empty-and-equal-placeholders",
+            json!({
+                "secrets": [simple("one"), simple("other"), simple("third")],
+                "templates": [{"name": "app.conf", "mode": "0400", "content": "x"}],
+                "placeholderBySecretName": {"one": "<SAME>", "other": "<SAME>", "third": ""},
+            }),
+        ),
+        plan(
+            "check-placeholder-of-a-secret-for-users",
+            json!({
+                "secrets": [simple("token")],
+                "templates": [{"name": "app.conf", "mode": "0400", "content": format!("user = app\nhash = {UNKNOWN}\n")}],
+                "placeholderBySecretName": {"token": "<TOKEN>", "root-password": UNKNOWN},
+            }),
+        ),
+        Case::template("check-placeholder-unresolved-in-a-file", json!({"file": "DIR/app.conf.in"}))
+            .preparing(|machine| machine.write("app.conf.in", format!("user = app\nhash = {UNKNOWN}\n")))
+            .with(&manifest),
     ]
 }
 
