@@ -43,6 +43,9 @@ pub struct Settings {
     pub user_mode: bool,
     #[serde(deserialize_with = "null_as_default")]
     pub logging: Logging,
+    /// Ours: what one failing secret means for the others.
+    #[serde(deserialize_with = "null_as_default")]
+    pub on_failure: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -160,7 +163,7 @@ fn elements<T: for<'de> Deserialize<'de>>(noun: &str, raw: &[&RawValue], report:
 }
 
 /// What a field of any part of the manifest has to be.
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 15] = [
     "name",
     "key",
     "sopsFile",
@@ -175,6 +178,7 @@ const TEXTS: [&str; 14] = [
     "symlinkPath",
     "gnupgHome",
     "ageKeyFile",
+    "onFailure",
 ];
 const NUMBERS: [&str; 3] = ["uid", "gid", "keepGenerations"];
 const SWITCHES: [&str; 4] = ["useTmpfs", "userMode", "keyImport", "secretChanges"];

@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 8] = [
     &["decrypted", "changes"],
     &["system"],
     &["keys", "log"],
-    &["cli", "load"],
+    &["cli", "load", "outcome"],
 ];
 /// Uses everything.
 const TOP: &str = "run";
