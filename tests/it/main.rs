@@ -22,6 +22,7 @@ mod layers;
 mod leaks;
 mod machine;
 mod namespace;
+mod partial;
 mod seal;
 mod server;
 mod store;
