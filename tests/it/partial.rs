@@ -253,3 +253,92 @@ fn every_cause_in_every_kind_of_run_concerns_only_the_secret_that_fails() {
     let expected = fs::read_to_string(repository(PAGE)).unwrap_or_default();
     assert!(page == expected, "{PAGE} says otherwise:\n{page}");
 }
+
+/// One good secret, and one whose key is not there, with fields of its own.
+fn one_bad(good_key: &str, fields: Value) -> Value {
+    let good = with(secret("good", good_key), json!({"restartUnits": ["good.service"]}));
+    manifest(&[good, with(secret("bad", "none"), fields)], &[])
+}
+
+#[test]
+fn what_stands_at_the_path_of_an_absent_secret_is_let_be_until_it_comes() {
+    let Some(machine) = Machine::new() else { return };
+    let path = json!({"path": "/var/lib/bad/key"});
+    for stands in ["ln -s /run/secrets/bad /var/lib/bad/key", "echo mine > /var/lib/bad/key", "true"] {
+        machine.shell(&format!("rm -rf /var/lib/bad; mkdir /var/lib/bad; {stands}"));
+        let look = || machine.shell("find /var/lib/bad -printf '%p %y%m %i %T@ %C@ %l\\n'");
+        let before = look();
+        assert_eq!(machine.run(&one_bad("api_key", path.clone())).code, Some(1), "{stands}");
+        assert_eq!(look(), before, "{stands}");
+    }
+    machine.shell("rmdir /var/lib/bad");
+    assert_eq!(machine.run(&one_bad("api_key", path.clone())).code, Some(1));
+    let made = machine.shell("test ! -e /var/lib/bad || echo made");
+    assert_eq!(made, "", "no directory is made for what is not there");
+    machine.activate(&one_bad("api_key", with(path.clone(), json!({"key": "api_key"}))));
+    assert_eq!(machine.shell("cat /var/lib/bad/key"), API_KEY);
+    // The path of one that is kept may be another; the good value is to be found there.
+    assert_eq!(machine.run(&one_bad("api_key", json!({"path": "/var/lib/bad/other"}))).code, Some(1));
+    assert_eq!(machine.shell("cat /var/lib/bad/other"), API_KEY);
+}
+
+#[test]
+fn where_everything_fails_nothing_is_made_and_what_is_live_stays() {
+    let Some(machine) = Machine::new() else { return };
+    machine.shell("mkdir /run/nixos");
+    let without_keys = |mut manifest: Value| {
+        manifest["ageSshKeyPaths"] = json!(["/mnt/no-key"]);
+        manifest
+    };
+    let both = |key| one_bad(key, json!({"key": key, "restartUnits": ["bad.service"]}));
+    let before = machine.tree("/run");
+    let ran = machine.run(&without_keys(both("api_key")));
+    assert_eq!(ran.code, Some(1));
+    let table = "error: 2 of 2 secrets failed\n  \
+                 secret 'good'   absent   cannot open '/mnt/fixtures/sample/secrets.yaml': no key on this machine opens it\n  \
+                 secret 'bad'    absent   cannot open '/mnt/fixtures/sample/secrets.yaml': no key on this machine opens it\n";
+    assert!(ran.stderr.ends_with(table), "{ran:?}");
+    assert_eq!(machine.tree("/run"), before);
+    machine.activate(&both("api_key"));
+    assert_eq!(machine.shell("ls /run/nixos"), "", "the first secrets that come are the first activation");
+    let before = machine.tree("/run");
+    let ran = machine.run(&without_keys(both("database/user")));
+    assert_eq!((ran.code, ran.stderr.matches(" kept as it was ").count()), (Some(1), 2), "{ran:?}");
+    assert_eq!(machine.tree("/run"), before);
+    // What the manifest does not want any more goes all the same.
+    let ran = machine.run(&without_keys(manifest(&[secret("good", "api_key")], &[])));
+    assert!(ran.stderr.ends_with("  secret 'good'   kept as it was   cannot open '/mnt/fixtures/sample/secrets.yaml': no key on this machine opens it\n"), "{ran:?}");
+    assert_eq!(
+        machine.shell("readlink /run/secrets; ls /run/secrets/; cat /run/secrets/good"),
+        format!("/run/secrets.d/2\ngood\n{API_KEY}")
+    );
+}
+
+#[test]
+fn a_kept_file_goes_through_many_generations_with_the_access_that_it_has() {
+    let Some(machine) = Machine::new() else { return };
+    machine.activate(&one_bad(
+        "api_key",
+        json!({"key": "api_key", "owner": "alice", "name": "d/bad", "path": "/run/secrets/d/bad"}),
+    ));
+    machine.shell("chmod 0404 /run/secrets/d/bad");
+    let look = || machine.shell("stat -c '%a %U %i' /run/secrets/d/bad; cat /run/secrets/d/bad");
+    let before = look();
+    for (number, key) in [(2, "database/user"), (3, "api_key"), (4, "database/user")] {
+        let moved = json!({"name": "d/bad", "path": "/run/secrets/d/bad", "mode": "0777"});
+        assert_eq!(machine.run(&one_bad(key, moved)).code, Some(1));
+        assert_eq!(machine.shell("ls /run/secrets.d; ls -A /run/secrets/d"), format!("{number}\nbad"));
+        assert_eq!(look(), before);
+    }
+    // What is gone, or is no file, cannot be kept.
+    for garbled in [
+        "rm /run/secrets/d/bad; mkfifo /run/secrets/d/bad",
+        "rm -f /run/secrets/d/bad",
+        "ln -s /etc/shadow /run/secrets/d/bad",
+    ] {
+        machine.shell(&format!("mkdir -p /run/secrets/d; {garbled}"));
+        let ran = machine.run(&one_bad("api_key", json!({"name": "d/bad", "path": "/run/secrets/d/bad"})));
+        assert!(ran.stderr.contains("  secret 'd/bad'   absent   "), "{garbled}: {ran:?}");
+        assert_eq!(machine.shell("find /run/secrets/ -name bad"), "", "{garbled}");
+    }
+}
