@@ -342,3 +342,24 @@ fn a_kept_file_goes_through_many_generations_with_the_access_that_it_has() {
         assert_eq!(machine.shell("find /run/secrets/ -name bad"), "", "{garbled}");
     }
 }
+
+#[test]
+fn an_owner_who_cannot_be_asked_for_keeps_value_and_access() {
+    let Some(machine) = Machine::new() else { return };
+    if machine.shell("command -v strace").is_empty() {
+        eprintln!("skipped: no strace");
+        return;
+    }
+    let of_alice = |key| one_bad(key, json!({"key": key, "owner": "alice", "group": "app"}));
+    machine.activate(&of_alice("api_key"));
+    machine.write("/mnt/manifest.json", of_alice("database/user").to_string());
+    let ran = answer(&mut machine.command(
+        "strace -qqq -o /dev/null -P /etc/passwd -e inject=openat:error=EIO sops-install-secrets /mnt/manifest.json",
+    ));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let row =
+        "  secret 'bad'   kept as it was   cannot find user 'alice': the lookup failed: EIO: I/O error\n";
+    assert!(ran.stderr.ends_with(row), "{ran:?}");
+    let seen = "cat /run/secrets/good /run/secrets/bad; stat -c ' %a %U:%G' /run/secrets/bad";
+    assert_eq!(machine.shell(seen), format!("{USER}{API_KEY} 400 alice:app"));
+}
