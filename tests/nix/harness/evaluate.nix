@@ -1,0 +1,215 @@
+# A configuration through `lib.evalModules`, with the module under test and stubs for the rest of the system.
+#
+#   nix-instantiate --eval --strict --json evaluate.nix -A output --arg lib PATH --arg nixos MODULE --arg home MODULE
+#     --arg configuration FILE
+#
+# A configuration whose file name starts with `home-` is one of home-manager's.
+{
+  lib,
+  nixos,
+  home,
+  configuration,
+  # The program that checks the manifest when a derivation is built; nothing is installed that runs without it.
+  program ? null,
+}: let
+  library = import ./lib.nix {path = lib;};
+  inherit
+    (library)
+    attrNames
+    concatStrings
+    elemAt
+    filter
+    filterAttrs
+    hasPrefix
+    isAttrs
+    isDerivation
+    isList
+    length
+    mapAttrs
+    optionalAttrs
+    splitString
+    ;
+  isHome = hasPrefix "home-" (baseNameOf configuration);
+
+  packages = import ./packages.nix {lib = library;};
+
+  # home-manager has no name for the manifest, so its text stands behind its path, between two marks, until it is taken
+  # out again.
+  mark = "@manifest@";
+  marked =
+    packages
+    // {
+      callPackage = library.callPackageWith marked;
+      writeTextFile = arguments: let
+        drv = packages.writeTextFile arguments;
+      in
+        if hasPrefix "manifest" arguments.name
+        then drv // {outPath = concatStrings [drv.outPath mark (builtins.toJSON (manifest drv)) mark];}
+        else drv;
+      writeText = name: text: marked.writeTextFile {inherit name text;};
+    };
+  pkgs =
+    if isHome
+    then marked
+    else packages;
+
+  # Named so, it is evaluated as on a system with no activation script.
+  isBare = library.hasInfix "without-activation-scripts" (baseNameOf configuration);
+
+  stubs =
+    if isHome
+    then ./home-manager.nix
+    else if isBare
+    then ./without-activation-scripts.nix
+    else ./nixos.nix;
+
+  package =
+    if program == null
+    then
+      packages.runCommandLocal "sops-activate" {} ''
+        mkdir -p $out/bin
+        ln -s /usr/bin/false $out/bin/sops-install-secrets
+      ''
+    else
+      packages.runCommandLocal "sops-activate" {} ''
+        mkdir -p $out/bin
+        cp ${program} $out/bin/sops-activate
+        ln -s sops-activate $out/bin/sops-install-secrets
+      '';
+
+  hm.dag = rec {
+    entryBetween = before: after: data: {inherit before after data;};
+    entryAfter = entryBetween [];
+    entryBefore = before: entryBetween before [];
+    entryAnywhere = entryBetween [] [];
+  };
+
+  evaluation = library.evalModules {
+    class =
+      if isHome
+      then "homeManager"
+      else "nixos";
+    specialArgs =
+      {inherit pkgs;}
+      // optionalAttrs isHome {lib = library.extend (_: _: {inherit hm;});};
+    modules = [
+      stubs
+      (
+        if isHome
+        then home
+        else nixos
+      )
+      configuration
+      {sops.package = library.mkDefault package;}
+    ];
+  };
+  inherit (evaluation) config options;
+
+  failedAssertions = map (assertion: lines assertion.message) (filter (assertion: !assertion.assertion) config.assertions);
+
+  # Text line by line, so that a difference shows as one.
+  lines = text: splitString "\n" (library.removeSuffix "\n" (builtins.unsafeDiscardStringContext text));
+
+  # Without what says nothing, at any depth.
+  essential = value:
+    if isDerivation value
+    then toString value
+    else if isAttrs value
+    then filterAttrs (_: field: !builtins.elem field [null [] {} ""]) (mapAttrs (_: essential) value)
+    else if isList value
+    then map essential value
+    else if builtins.isString value && length (lines value) > 1
+    then lines value
+    else value;
+
+  # Of a unit only what is not the default of every unit.
+  unit = value:
+    essential (value
+      // mapAttrs (name: normal:
+        if value.${name} or normal == normal
+        then null
+        else value.${name}) {
+        enable = true;
+        restartIfChanged = true;
+        reloadIfChanged = false;
+        stopIfChanged = true;
+      });
+  units = kind: library.mapAttrs' (name: value: library.nameValuePair "${name}.${kind}" (unit value));
+
+  manifest = drv: {
+    inherit (drv) name;
+    check = lines drv.checkPhase;
+    content = builtins.fromJSON (builtins.unsafeDiscardStringContext drv.text);
+  };
+
+  nixosOutput =
+    {
+      manifest = manifest config.system.build.sops-nix-manifest;
+      usersManifest = manifest config.system.build.sops-nix-users-manifest;
+      units =
+        units "service" config.systemd.services
+        // units "target" config.systemd.targets
+        // units "path" config.systemd.paths
+        // units "socket" config.systemd.sockets
+        // units "timer" config.systemd.timers;
+      tmpfiles = config.systemd.tmpfiles.rules;
+      systemPackages = map toString config.environment.systemPackages;
+    }
+    // optionalAttrs (config.system ? activationScripts) {
+      activation = lines config.system.activationScripts.script;
+      dryActivation = lines config.system.dryActivationScript;
+      snippets =
+        mapAttrs (_: snippet: {inherit (snippet) deps supportsDryActivation;})
+        (removeAttrs config.system.activationScripts ["script"]);
+    };
+
+  homeOutput = let
+    text = builtins.toJSON homeText;
+    parts = splitString mark (builtins.unsafeDiscardStringContext (config.systemd.user.services.sops-nix.Service.ExecStart or (concatStrings [mark "null" mark])));
+  in
+    {
+      manifest = builtins.fromJSON (elemAt parts 1);
+    }
+    // builtins.fromJSON (withoutManifest (builtins.unsafeDiscardStringContext text));
+  homeText = {
+    units = mapAttrs (_: essential) config.systemd.user.services;
+    targets = mapAttrs (_: essential) config.systemd.user.targets;
+    activation = essential config.home.activation;
+    sessionVariables = config.home.sessionVariables;
+    launchd = attrNames config.launchd.agents;
+  };
+  withoutManifest = text: let
+    parts = splitString mark text;
+    keep = index: builtins.bitAnd index 1 == 0;
+  in
+    concatStrings (map (elemAt parts) (filter keep (library.range 0 (length parts - 1))));
+
+  output =
+    {
+      inherit failedAssertions;
+      warnings = map lines config.warnings;
+    }
+    // (
+      if isHome
+      then homeOutput
+      else nixosOutput
+    );
+in {
+  inherit output package;
+  inherit (config.system) build;
+
+  # What a person is told; what would be built is built only when nothing is wrong.
+  messages = {
+    inherit (output) warnings;
+    failedAssertions =
+      if failedAssertions == []
+      then builtins.deepSeq output []
+      else failedAssertions;
+  };
+
+  # The table of options, without their descriptions.
+  options = map (option: {
+    inherit (option) name type visible internal readOnly;
+    default = option.default.text or option.default or null;
+  }) (filter (option: hasPrefix "sops." option.name && !library.hasInfix "._module." option.name) (library.optionAttrSetToDocList options));
+}
