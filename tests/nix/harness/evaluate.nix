@@ -33,9 +33,11 @@
 
   packages = import ./packages.nix {lib = library;};
 
-  # home-manager has no name for the manifest, so its text stands behind its path, between two marks, until it is taken
-  # out again.
-  mark = "@manifest@";
+  # home-manager has no names for the manifest and for the script that its unit runs, so the text of each stands behind its
+  # path, between two marks, until it is taken out again. A script's text has a manifest's path in it.
+  manifestMark = "@manifest@";
+  scriptMark = "@script@";
+  between = mark: drv: text: drv // {outPath = concatStrings [drv.outPath mark text mark];};
   marked =
     packages
     // {
@@ -44,9 +46,10 @@
         drv = packages.writeTextFile arguments;
       in
         if hasPrefix "manifest" arguments.name
-        then drv // {outPath = concatStrings [drv.outPath mark (builtins.toJSON (manifest drv)) mark];}
+        then between manifestMark drv (builtins.toJSON (manifest drv))
         else drv;
       writeText = name: text: marked.writeTextFile {inherit name text;};
+      writeShellScript = name: text: between scriptMark (packages.writeShellScript name text) text;
     };
   pkgs =
     if isHome
@@ -164,25 +167,30 @@
     };
 
   homeOutput = let
-    text = builtins.toJSON homeText;
-    parts = splitString mark (builtins.unsafeDiscardStringContext (config.systemd.user.services.sops-nix.Service.ExecStart or (concatStrings [mark "null" mark])));
+    start = builtins.unsafeDiscardStringContext (config.systemd.user.services.sops-nix.Service.ExecStart or "");
+    script = marks scriptMark start;
+    manifests = marks manifestMark (concatStrings script);
   in
     {
-      manifest = builtins.fromJSON (elemAt parts 1);
+      manifest =
+        if manifests == []
+        then null
+        else builtins.fromJSON (elemAt manifests 0);
+      script = lines (withoutMarks manifestMark (concatStrings script));
     }
-    // builtins.fromJSON (withoutManifest (builtins.unsafeDiscardStringContext text));
-  homeText = {
-    units = mapAttrs (_: essential) config.systemd.user.services;
-    targets = mapAttrs (_: essential) config.systemd.user.targets;
-    activation = essential config.home.activation;
-    sessionVariables = config.home.sessionVariables;
-    launchd = attrNames config.launchd.agents;
-  };
-  withoutManifest = text: let
-    parts = splitString mark text;
-    keep = index: builtins.bitAnd index 1 == 0;
-  in
-    concatStrings (map (elemAt parts) (filter keep (library.range 0 (length parts - 1))));
+    // builtins.fromJSON (withoutMarks manifestMark (withoutMarks scriptMark (
+      builtins.unsafeDiscardStringContext (builtins.toJSON {
+        units = mapAttrs (_: essential) config.systemd.user.services;
+        targets = mapAttrs (_: essential) config.systemd.user.targets;
+        activation = essential config.home.activation;
+        inherit (config.home) sessionVariables;
+        launchd = attrNames config.launchd.agents;
+      })
+    )));
+  # What stands between marks, and what does not.
+  every = remainder: list: map (elemAt list) (filter (index: builtins.bitAnd index 1 == remainder) (library.range 0 (length list - 1)));
+  marks = mark: text: every 1 (splitString mark text);
+  withoutMarks = mark: text: concatStrings (every 0 (splitString mark text));
 
   output =
     {

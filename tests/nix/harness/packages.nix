@@ -55,15 +55,12 @@
         ${checkPhase}
       '') {inherit text checkPhase;};
 
-  # Only for reading: the text stands behind the path, so that it shows wherever the script is named.
-  writeShellScript = name: text: let
-    drv = writeTextFile {
+  writeShellScript = name: text:
+    writeTextFile {
       inherit name;
       executable = true;
       text = "#!/bin/bash\n${text}";
     };
-  in
-    drv // {outPath = "${drv.outPath}\n${text}";};
 
   platform = {
     inherit system;
