@@ -9,7 +9,7 @@
   sops = config.sops;
   escape = import ../systemd-escape.nix {inherit lib;};
   installation = import ./installation.nix {inherit config lib options pkgs;};
-  inherit (installation) generator keyPaths regularSecrets units scripts;
+  inherit (installation) generator keyPaths linkPaths regularSecrets scripts units;
 
   manifest = installation.manifest {
     name = "manifest";
@@ -18,12 +18,6 @@
     mountPoint = "/run/secrets.d";
     symlinkPath = "/run/secrets";
   };
-
-  # Links that are put elsewhere: made on the file system that is to hold them, not below its mount point.
-  linkPaths = lib.filter (path: !(lib.hasPrefix "/run/secrets/" path)) (
-    lib.mapAttrsToList (_: file: file.path) regularSecrets
-    ++ lib.mapAttrsToList (_: file: file.path) sops.templates
-  );
 
   installers =
     lib.optional units.forUsers "sops-install-secrets-for-users.service"

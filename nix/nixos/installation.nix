@@ -7,6 +7,7 @@
 }: let
   sops = config.sops;
   machine = import ./machine.nix {inherit config options;};
+  mounts = import ./mounts.nix {inherit config lib;};
   escape = import ../systemd-escape.nix {inherit lib;};
   program = "${sops.package}/bin/sops-install-secrets";
   generator = {
@@ -38,6 +39,12 @@ in rec {
     ++ sops.gnupg.sshKeyPaths
     ++ lib.optional (sops.age.keyFile != null) sops.age.keyFile
     ++ sops.age.sshKeyPaths;
+
+  # Where links are put other than below /run/secrets.
+  linkPaths = lib.filter (path: !lib.hasPrefix "/run/secrets/" path) (
+    lib.mapAttrsToList (_: file: file.path) regularSecrets
+    ++ lib.mapAttrsToList (_: file: file.path) sops.templates
+  );
 
   manifest = {
     name,
@@ -117,8 +124,9 @@ in rec {
     (
     ${lib.concatStringsSep "\n" (lib.mapAttrsToList (name: value: "  export ${name}='${value}'") variables)}
       ${call}
-    )'';
+    )
+  '';
 
-  # RequiresMountsFor= is no list in the eyes of NixOS: each path has a line of its own.
-  mountsFor = paths: map escape.path (lib.unique paths);
+  # Paths on the network are left out: their mounts come after sysinit.target, and would be part of a cycle.
+  mountsFor = paths: map escape.path (lib.unique (lib.filter (path: !mounts.onRemote path) (map toString paths)));
 }
