@@ -129,7 +129,7 @@ in {
         ++ map (path: remoteWarning "The path of a secret or a template" path) (lib.filter mounts.onRemote linkPaths)
       )
       # Units of another distribution are not in the configuration.
-      ++ lib.optionals (options ? system.activationScripts) (
+      ++ lib.optionals (!machine.foreign) (
         lib.concatLists (
           lib.mapAttrsToList (name: unitWarnings (secretOption name)) sops.secrets
           ++ lib.mapAttrsToList (name: unitWarnings (templateOption name)) sops.templates

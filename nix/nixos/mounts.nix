@@ -21,7 +21,8 @@ in rec {
     fileSystem.neededForBoot or false
     || lib.elem fileSystem.mountPoint ["/" "/nix" "/nix/store" "/var" "/var/log" "/var/lib" "/var/lib/nixos" "/etc" "/usr"];
 
-  # Mounted by systemd only once the network is up, which is after sysinit.target.
+  # Mounted by systemd only once the network is up, which is after sysinit.target; waiting for it before that would be a cycle. The
+  # types are those that systemd counts among network file systems.
   isRemote = fileSystem:
     lib.elem "_netdev" (fileSystem.options or [])
     || lib.elem (lib.removePrefix "fuse." (fileSystem.fsType or "auto")) [
@@ -44,6 +45,10 @@ in rec {
       "sshfs"
     ];
 
+  # Its absence is no failure, or it is mounted by hand.
+  isOptional = fileSystem: lib.any (option: lib.elem option (fileSystem.options or [])) ["nofail" "noauto"];
+
+  onOptional = path: of path != null && isOptional (of path);
   onRemote = path: of path != null && isRemote (of path);
   onLate = path: of path != null && !isEarly (of path);
 }
