@@ -12,12 +12,12 @@ if [ "$#" -ne 1 ] || [ -z "$1" ]; then
   exit 2
 fi
 
-if [ -s "$1" ]; then
-  exit 0
-fi
 if [ -e "$1" ] && [ ! -f "$1" ]; then
   echo "cannot generate an age key: '$1' is not a regular file" >&2
   exit 1
+fi
+if [ -s "$1" ]; then
+  exit 0
 fi
 if [ "${NIXOS_ACTION:-}" = dry-activate ]; then
   echo "would generate an age key in '$1'" >&2

@@ -80,26 +80,30 @@ in {
       after = ["writeBoundary" "linkGeneration" "reloadSystemd"];
       data = let
         systemctl = config.systemd.user.systemctlPath;
+        coreutils = "${pkgs.coreutils}/bin";
         variables = lib.concatStringsSep " " (lib.mapAttrsToList (name: value: lib.escapeShellArg "${name}=${value}") sops.environment);
       in ''
-        sopsSystemdStatus=$(${systemctl} --user is-system-running 2>/dev/null || true)
-        case "$sopsSystemdStatus" in
-          running | degraded)
-            ''${DRY_RUN_CMD:-} ${systemctl} --user restart sops-nix.service
-            ;;
-          initializing | starting | maintenance | stopping)
-            echo "The user's systemd is $sopsSystemdStatus: it installs the secrets itself when it starts."
-            ;;
-          *)
-            # A container, or an activation at boot before the user logs in. Only the former has a place for secrets.
-            if [[ -d ''${XDG_RUNTIME_DIR:-} ]]; then
-              ''${DRY_RUN_CMD:-} ${pkgs.coreutils}/bin/env ${variables} ${install}
-            else
-              echo "No systemd of the user is running: it installs the secrets when it starts."
-            fi
-            ;;
-        esac
-        unset sopsSystemdStatus
+        (
+          # A system that activates for its users has no session of theirs, but knows where it would be.
+          export XDG_RUNTIME_DIR="''${XDG_RUNTIME_DIR:-/run/user/$(${coreutils}/id -u)}"
+          state=$(${systemctl} --user is-system-running 2>/dev/null || true)
+          case "$state" in
+            running | degraded)
+              ''${DRY_RUN_CMD:-} ${systemctl} --user restart sops-nix.service
+              ;;
+            initializing | starting | maintenance | stopping)
+              echo "The systemd of this user is $state: it installs the secrets when it starts."
+              ;;
+            *)
+              if [[ -d $XDG_RUNTIME_DIR ]]; then
+                # A container, or another place without systemd.
+                ''${DRY_RUN_CMD:-} ${coreutils}/env ${variables} ${install}
+              else
+                echo "The systemd of this user is not running: it installs the secrets when it starts."
+              fi
+              ;;
+          esac
+        )
       '';
     };
   };

@@ -8,6 +8,7 @@ in {
     (shared ../options/age.nix)
     (shared ../options/gnupg.nix)
     (shared ../options/settings.nix)
+    ./assertions.nix
     ./activation.nix
   ];
 }

@@ -9,7 +9,7 @@
   sops = config.sops;
   escape = import ../systemd-escape.nix {inherit lib;};
   installation = import ./installation.nix {inherit config lib options pkgs;};
-  inherit (installation) generator keyPaths regularSecrets units scripts;
+  inherit (installation) generator keyPaths mountsForLinks regularSecrets scripts systemTargets units;
 
   manifest = installation.manifest {
     name = "manifest";
@@ -19,18 +19,12 @@
     symlinkPath = "/run/secrets";
   };
 
-  # Links that are put elsewhere: made on the file system that is to hold them, not below its mount point.
-  linkPaths = lib.filter (path: !(lib.hasPrefix "/run/secrets/" path)) (
-    lib.mapAttrsToList (_: file: file.path) regularSecrets
-    ++ lib.mapAttrsToList (_: file: file.path) sops.templates
-  );
-
   installers =
     lib.optional units.forUsers "sops-install-secrets-for-users.service"
     ++ lib.optional units.regular "sops-install-secrets.service";
 in {
   config = lib.mkMerge [
-    {system.build.sops-nix-manifest = manifest;}
+    (lib.optionalAttrs (options ? system.build) {system.build.sops-nix-manifest = manifest;})
 
     (lib.mkIf installation.needed {
       sops.environment.SOPS_GPG_EXEC =
@@ -45,8 +39,8 @@ in {
               arguments = "${manifest}";
             })
             {
-              wantedBy = ["sysinit.target"];
-              # Started again in time at a switch: before the units that need the new secrets are started.
+              wantedBy = systemTargets;
+              # A switch starts it again by way of this target, before it starts the units that need the new secrets.
               requiredBy = ["sysinit-reactivation.target"];
               before = [
                 # Every service with default dependencies comes after it, and so finds its secrets. Being wanted orders nothing.
@@ -57,7 +51,7 @@ in {
               # Owners are looked up by name.
               after = ["systemd-sysusers.service" "userborn.service"];
               # Only the mounts that are needed, not local-fs.target: a file system that is opened with a secret is part of that.
-              unitConfig.RequiresMountsFor = installation.mountsFor (keyPaths ++ linkPaths);
+              unitConfig.RequiresMountsFor = installation.mountsFor (keyPaths ++ mountsForLinks);
             }
           ];
         })
@@ -87,7 +81,7 @@ in {
       # it to start with whatever secrets there are, `after` and `requires` it to start only when none is missing.
       systemd.targets.sops-secrets = {
         description = "Secrets Installed";
-        wantedBy = ["sysinit.target"];
+        wantedBy = systemTargets;
         before = ["sysinit.target"];
         requires = installers;
         after = installers;

@@ -12,6 +12,7 @@ in {
     (shared ../options/settings.nix)
     (lib.mkRenamedOptionModule ["sops" "gnupgHome"] ["sops" "gnupg" "home"])
     (lib.mkRenamedOptionModule ["sops" "sshKeyPaths"] ["sops" "gnupg" "sshKeyPaths"])
+    ./assertions.nix
     ./activation.nix
     ./users.nix
   ];

@@ -7,6 +7,7 @@
 }: let
   sops = config.sops;
   machine = import ./machine.nix {inherit config options;};
+  mounts = import ./mounts.nix {inherit config lib;};
   escape = import ../systemd-escape.nix {inherit lib;};
   program = "${sops.package}/bin/sops-install-secrets";
   generator = {
@@ -39,6 +40,12 @@ in rec {
     ++ lib.optional (sops.age.keyFile != null) sops.age.keyFile
     ++ sops.age.sshKeyPaths;
 
+  # Where links are put other than below /run/secrets.
+  linkPaths = lib.filter (path: !lib.hasPrefix "/run/secrets/" path) (
+    lib.mapAttrsToList (_: file: file.path) regularSecrets
+    ++ lib.mapAttrsToList (_: file: file.path) sops.templates
+  );
+
   manifest = {
     name,
     secrets,
@@ -66,9 +73,9 @@ in rec {
     wants = lib.optional sops.age.generateKey "sops-generate-age-key.service";
     after = lib.optional sops.age.generateKey "sops-generate-age-key.service";
 
-    # A shutdown that comes while secrets are being installed ends that, instead of waiting for it or unmounting what it reads.
-    # Without default dependencies nothing else says so. There is no cycle in it: this unit is stopped after everything that started
-    # after it, and before the mounts of its keys, and none of those waits for another way round.
+    # Default dependencies would have a shutdown stop it. Without, one that comes while secrets are being installed waits for that, or
+    # unmounts meanwhile what it reads. This makes no cycle: a shutdown stops everything in the reverse of the order in which it
+    # started, so this comes after all that follows sysinit.target, and before the mounts of its keys.
     conflicts = ["shutdown.target"];
     before = ["shutdown.target"];
 
@@ -117,8 +124,14 @@ in rec {
     (
     ${lib.concatStringsSep "\n" (lib.mapAttrsToList (name: value: "  export ${name}='${value}'") variables)}
       ${call}
-    )'';
+    )
+  '';
 
-  # RequiresMountsFor= is no list in the eyes of NixOS: each path has a line of its own.
-  mountsFor = paths: map escape.path (lib.unique paths);
+  # For RequiresMountsFor=: without the mounts, some secrets could not be opened, or would be linked below a mount point.
+  mountsFor = paths: map escape.path (lib.unique (lib.filter (path: !mounts.onRemote path) (map toString paths)));
+  # A link is not worth a boot that waits for a disk which may be absent: there it is made at a switch, and is kept.
+  mountsForLinks = lib.filter (path: !mounts.onOptional path) linkPaths;
+
+  # Other distributions with system-manager start this target at a switch, and have no sysinit-reactivation.target.
+  systemTargets = ["sysinit.target"] ++ lib.optional machine.foreign "system-manager.target";
 }

@@ -4,10 +4,11 @@
   config,
   options,
 }: rec {
+  # system-manager: not NixOS, and no activation scripts.
+  foreign = !(options ? system.activationScripts);
+
   # Activation scripts are never run: there are none, or nixos-init ignores them.
-  unitsOnly =
-    !(options ? system.activationScripts)
-    || options ? system.nixos-init.enable && config.system.nixos-init.enable;
+  unitsOnly = foreign || options ? system.nixos-init.enable && config.system.nixos-init.enable;
 
   sysusers = options ? systemd.sysusers && config.systemd.sysusers.enable;
   userborn = options ? services.userborn && config.services.userborn.enable;

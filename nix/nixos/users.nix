@@ -21,7 +21,7 @@
   arguments = "-ignore-passwd ${manifest}";
 in {
   config = lib.mkMerge [
-    {system.build.sops-nix-users-manifest = manifest;}
+    (lib.optionalAttrs (options ? system.build) {system.build.sops-nix-users-manifest = manifest;})
 
     {
       systemd.services = lib.mkIf units.forUsers (lib.mkMerge [
@@ -33,8 +33,8 @@ in {
             })
             {
               # Both names of the unit that makes the users: NixOS makes one an alias of the other, system-manager does not.
-              wantedBy = ["sysinit.target" "systemd-sysusers.service" "userborn.service"];
-              # Started again at a switch, so that a new password counts from then on.
+              wantedBy = installation.systemTargets ++ ["systemd-sysusers.service" "userborn.service"];
+              # A switch starts it again by way of this target, so that a new password counts from then on.
               requiredBy = ["sysinit-reactivation.target"];
               before = [
                 # They read the password files.

@@ -19,7 +19,6 @@
           name = mkOption {
             type = types.str;
             default = name;
-            defaultText = literalExpression "<name>";
             description =
               if userMode
               then "Name of the file below {option}`sops.defaultSymlinkPath`. It may hold slashes."

@@ -20,12 +20,11 @@
           name = mkOption {
             type = types.singleLineStr;
             default = name;
-            defaultText = literalExpression "<name>";
             description = "Name of the file among the rendered templates.";
           };
           path = mkOption {
             type = types.singleLineStr;
-            # The subdirectory's name is the program's; see `RENDERED` in src/plan/name.rs.
+            # The subdirectory's name is the program's: `RENDERED` in src/plan.rs.
             default =
               if userMode
               then "${userSymlinkPath}/rendered/${config.name}"

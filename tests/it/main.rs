@@ -23,6 +23,7 @@ mod layers;
 mod leaks;
 mod machine;
 mod namespace;
+mod nix_module;
 mod seal;
 mod server;
 mod store;
