@@ -119,10 +119,10 @@ in {
         message = ''
           Templates are rendered after the users are made, without the secrets that were needed before:
           ${lib.concatMapStringsSep "\n" ({
-              secret,
-              template,
-            }: "- ${templateOption template}.content has the placeholder of ${secretOption secret}, which has neededForUsers = true")
-            unavailable}
+            secret,
+            template,
+          }: "- ${templateOption template}.content has the placeholder of ${secretOption secret}, which has neededForUsers = true")
+          unavailable}
           Add a second secret of the same key without neededForUsers, and use its placeholder:
             sops.secrets.<name> = { key = "<key of the first>"; };
         '';

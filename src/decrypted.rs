@@ -74,12 +74,12 @@ fn pick<'d>(
     document: &'d Document<Opened>,
 ) -> Result<Plaintext<'d>, Diagnostic> {
     let path = plan.files.get(secret.file).map_or(Path::new(""), |file| &file.path);
-    match &secret.selection {
-        Selection::Whole => document.emit().map_err(|error| cannot_pick(&secret.target, path, &error.into())),
-        Selection::Value(key) => {
-            document.pick(key).map_err(|error| cannot_pick(&secret.target, path, &error))
-        }
-    }
+    let value = match &secret.selection {
+        Selection::Whole => document.emit().map_err(PickError::from),
+        Selection::Value(key) => document.pick(key),
+    };
+    let value = value.map_err(|error| cannot_pick(&secret.target, path, &error))?;
+    Ok(if secret.trim { value.without_last_newline() } else { value })
 }
 
 /// A value that cannot be installed, and what to do about it.

@@ -48,6 +48,8 @@ pub struct Secret {
     /// Index into [`Plan::files`].
     pub file: usize,
     pub selection: Selection,
+    /// Whether the newline at the end of the value is left away.
+    pub trim: bool,
     /// What stands for it in templates; `None` when there are none.
     pub placeholder: Option<String>,
 }
@@ -85,6 +87,8 @@ pub struct Target {
     pub link: Option<PathBuf>,
     pub restart_units: Vec<String>,
     pub reload_units: Vec<String>,
+    /// Of the service managers of users.
+    pub restart_user_units: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -296,10 +300,10 @@ impl Planner<'_> {
         plan: &mut Plan,
         files: &mut HashMap<String, usize>,
         placeholders: Option<&HashMap<String, String>>,
-        secret: manifest::Secret,
+        mut secret: manifest::Secret,
     ) {
         let title = format!("secret '{}'", secret.name);
-        let target = self.target(&title, &secret.name, None, secret.place);
+        let target = self.target(&title, &secret.name, None, std::mem::take(&mut secret.place));
         let format = match secret.format.as_str() {
             "" | "yaml" => Some(Format::Yaml),
             "json" => Some(Format::Json),
@@ -322,9 +326,7 @@ impl Planner<'_> {
             self.without_placeholder.push(secret.name.clone());
         }
         let (Some(target), Some(format)) = (target, format) else { return };
-        // The values of these three are one text each; the original ignores the key.
-        let whole = secret.key.is_empty() || matches!(format, Format::Binary | Format::Dotenv | Format::Ini);
-        let selection = if whole { Selection::Whole } else { Selection::Value(KeyPath::new(&secret.key)) };
+        let selection = self.selection(&title, format, &secret);
         let file = *files.entry(secret.sops_file.clone()).or_insert(plan.files.len());
         let index = plan.secrets.len();
         match plan.files.get_mut(file) {
@@ -342,7 +344,31 @@ impl Planner<'_> {
                 known.secrets.push(index);
             }
         }
-        plan.secrets.push(Secret { target, file, selection, placeholder });
+        let trim = secret.trim_trailing_newline;
+        plan.secrets.push(Secret { target, file, selection, trim, placeholder });
+    }
+
+    /// The original ignores `key` in files of dotenv and INI, and the module sets it for every secret; so that one value
+    /// of such a file is asked for in words of its own.
+    fn selection(&mut self, title: &str, format: Format, secret: &manifest::Secret) -> Selection {
+        let lines = matches!(format, Format::Dotenv | Format::Ini);
+        if !lines && !secret.extract_key.is_empty() {
+            let help = match format {
+                Format::Binary => "leave it out: a binary file is one value",
+                _ => "set `key` instead",
+            };
+            let format = format.name();
+            self.report.push(
+                Diagnostic::new(format!("{title}: 'extractKey' is for dotenv and ini, not for {format}"))
+                    .help(help),
+            );
+        }
+        let key = if lines { &secret.extract_key } else { &secret.key };
+        if key.is_empty() || format == Format::Binary {
+            Selection::Whole
+        } else {
+            Selection::Value(KeyPath::new(key))
+        }
     }
 
     fn template(&mut self, plan: &mut Plan, template: manifest::Template) {
@@ -397,8 +423,9 @@ impl Planner<'_> {
             name,
             title: title.to_owned(),
             access: Access { mode, owner, group },
-            restart_units: place.restart_units,
-            reload_units: place.reload_units,
+            restart_units: unit_names(place.restart_units),
+            reload_units: unit_names(place.reload_units),
+            restart_user_units: unit_names(place.restart_user_units),
         })
     }
 
@@ -460,6 +487,33 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// systemd's types of units, by the ends of their names; systemd.unit(5).
+const UNIT_TYPES: [&str; 11] = [
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "slice",
+    "scope",
+];
+
+/// A name without a type is a service, as `systemctl` has it: who reads the lists does not know that, and would do
+/// nothing.
+fn unit_names(mut names: Vec<String>) -> Vec<String> {
+    for name in &mut names {
+        let typed = name.rsplit_once('.').is_some_and(|(_, end)| UNIT_TYPES.contains(&end));
+        if !typed && !name.contains('/') {
+            name.push_str(".service");
+        }
+    }
+    names
 }
 
 #[cfg(test)]
@@ -577,6 +631,23 @@ mod tests {
             Access { mode: Mode(0o755), owner: Account::Named("alice".into()), group: Account::Id(8) }
         );
         assert_eq!(plan.warnings.len(), 1);
+    }
+
+    #[test]
+    fn a_unit_without_a_type_is_a_service() {
+        let names = ["a", "a.service", "a@b.c", "x.timer", "a.b", "-.mount", "/dev/sda", "a@", "a.services"];
+        let expected = [
+            "a.service",
+            "a.service",
+            "a@b.c.service",
+            "x.timer",
+            "a.b.service",
+            "-.mount",
+            "/dev/sda",
+            "a@.service",
+            "a.services.service",
+        ];
+        assert_eq!(unit_names(names.map(str::to_owned).to_vec()), expected);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
 use crate::plan::access::Ownership;
-use crate::plan::{Plan, Selection};
+use crate::plan::{Plan, Selection, Target};
 use crate::secret::Plaintext;
 use crate::sops::document::{Document, Opened};
 use crate::system::accounts::Accounts;
@@ -21,7 +21,7 @@ use crate::system::link::{self, Link, Trust};
 use crate::system::live::{Differences, LiveGeneration};
 use crate::system::mount::Backing;
 use crate::system::store::Store;
-use crate::system::units::{self, Channel};
+use crate::system::units::{Channel, Messenger, UnitsError};
 
 /// Bytes of a manifest at most: ten thousand secrets need about five million.
 const MANIFEST_LIMIT: u64 = 256 << 20;
@@ -36,7 +36,11 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         return check(&plan, arguments.check);
     }
     let dry = environment.dry_activate;
-    let channel = Channel::new(environment.restart_via_systemctl, dry);
+    let messenger = Messenger {
+        channel: Channel::new(environment.restart_via_systemctl, dry),
+        user_mode: plan.user_mode,
+        path: environment.keys.path().map(ToOwned::to_owned),
+    };
     let accounts = match (plan.user_mode, arguments.ignore_passwd || dry) {
         (true, _) => Accounts::CurrentUser,
         (false, true) => Accounts::RootOnly,
@@ -52,9 +56,9 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     // All or nothing, so far.
     let done = complete(&files, &owners, report).and_then(|entries| {
         if dry {
-            dry_activate(&plan, &entries, channel)
+            dry_activate(&plan, &entries, &messenger)
         } else {
-            activate(&plan, &entries, &accounts, channel)
+            activate(&plan, &entries, &accounts, &messenger)
         }
     });
     // That a line could not be written is a failure, but none that keeps secrets away.
@@ -212,7 +216,12 @@ fn complete<'f>(
     report.or(entries)
 }
 
-fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channel) -> Result<(), Report> {
+fn activate(
+    plan: &Plan,
+    entries: &[Entry],
+    accounts: &Accounts,
+    messenger: &Messenger,
+) -> Result<(), Report> {
     let store_plan = &plan.store;
     let backing = match (plan.user_mode, store_plan.use_tmpfs) {
         (true, _) => Backing::Existing,
@@ -244,7 +253,7 @@ fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channe
     // From here on the new secrets are in place: everything is tried, and what fails is told.
     link(plan, entries, &mut report);
     if let Some(differences) = &differences {
-        notify(plan, &changes(differences), channel, &mut report);
+        notify(plan, &changes(differences), messenger, &mut report);
     }
     report.0.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
     report.or(())
@@ -272,12 +281,12 @@ fn go_live(
 }
 
 /// Says what [`activate`] would change, and changes nothing.
-fn dry_activate(plan: &Plan, entries: &[Entry], channel: Channel) -> Result<(), Report> {
+fn dry_activate(plan: &Plan, entries: &[Entry], messenger: &Messenger) -> Result<(), Report> {
     let live = LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path);
     let mut report = Report::default();
     if let Some(live) = live.map_err(|error| plain(&error))? {
         let differences = live.differences(entries, None).map_err(|error| plain(&error))?;
-        notify(plan, &changes(&differences), channel, &mut report);
+        notify(plan, &changes(&differences), messenger, &mut report);
     }
     report.or(())
 }
@@ -315,22 +324,36 @@ fn link(plan: &Plan, entries: &[Entry], report: &mut Report) {
     }
 }
 
-/// Tells the log and systemd. A user's activation does neither, as in the original.
-fn notify(plan: &Plan, changes: &Changes, channel: Channel, report: &mut Report) {
+/// Tells the log and systemd. A user's activation tells neither, as in the original, but for the user's own units.
+fn notify(plan: &Plan, changes: &Changes, messenger: &Messenger, report: &mut Report) {
+    let units = changes.units(plan);
+    for warning in messenger.tell_users(&units) {
+        tracing::warn!("{}", Printable(&warning.to_string()));
+    }
     if plan.user_mode {
         return;
     }
-    let told = units::tell(&changes.units(plan), channel);
-    report.0.extend(told.into_iter().map(|error| Diagnostic::new(error.to_string())));
+    report.0.extend(messenger.tell(&units).into_iter().map(|error| not_told(plan, &error)));
     if plan.logging.secret_changes {
         let mut out = std::io::stdout().lock();
-        for line in changes.lines(channel.is_dry()) {
+        for line in changes.lines(messenger.channel.is_dry()) {
             if let Err(error) = writeln!(out, "{}", Printable(&line)) {
                 report.push(not_written(&error));
                 return;
             }
         }
     }
+}
+
+fn not_told(plan: &Plan, error: &UnitsError) -> Diagnostic {
+    let diagnostic = Diagnostic::new(error.to_string());
+    let UnitsError::Unknown { unit, .. } = error else { return diagnostic };
+    let names_it =
+        |target: &&Target| target.restart_units.contains(unit) || target.reload_units.contains(unit);
+    let titles: Vec<&str> = plan.targets().filter(names_it).map(|target| target.title.as_str()).collect();
+    diagnostic
+        .note(format!("named by {}", titles.join(", ")))
+        .help("correct its name in `restartUnits` or `reloadUnits`, or leave it out there")
 }
 
 fn plain(error: &FileError) -> Diagnostic {

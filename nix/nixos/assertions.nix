@@ -120,7 +120,7 @@ in {
           mountPoint = (mounts.of key.path).mountPoint;
         in ''
           ${key.option} names '${toString key.path}', on the file system ${mountPoint}, which is not mounted yet when
-          ${lib.concatStringsSep " and " early}. At boot, they will be missing. Add:
+          ${lib.concatStringsSep " and " early}. Secrets that need this key will be missing after a boot. Add:
             fileSystems."${mountPoint}".neededForBoot = true;
         '')
         late)

@@ -18,7 +18,8 @@ in rec {
 
   # There before systemd starts, and before activation scripts run. NixOS mounts these paths in the initrd unasked.
   isEarly = fileSystem:
-    fileSystem.neededForBoot or false
+    fileSystem.neededForBoot
+    or false
     || lib.elem fileSystem.mountPoint ["/" "/nix" "/nix/store" "/var" "/var/log" "/var/lib" "/var/lib/nixos" "/etc" "/usr"];
 
   # Mounted by systemd only once the network is up, which is after sysinit.target; waiting for it before that would be a cycle. The

@@ -26,7 +26,8 @@ in rec {
     units = systemd.${set unit} or {};
     aliases = lib.concatMap (unit: unit.aliases or []) (lib.attrValues units);
   in
-    units ? ${stem unit}
+    units
+    ? ${stem unit}
     || units ? ${template unit}
     || (systemd.units or {}) ? ${unit}
     || lib.elem unit aliases

@@ -121,6 +121,15 @@ in {
         };
       }
     '';
-    description = "Secrets to install.";
+    description =
+      if userMode
+      then "Secrets to install. They are there before the user's other units start."
+      else ''
+        Secrets to install.
+
+        They are there before any service starts, unless it is ordered before `sysinit.target` itself. Such a unit can be ordered
+        `after` `sops-secrets.target`, however secrets are installed: with `wants` it starts with whatever secrets there are, with
+        `requires` only when none is missing.
+      '';
   };
 }
