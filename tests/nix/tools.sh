@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # What tests/nix/run and tests/nix/remake share: where nixpkgs' lib and a newer nix come from, and the form of their results.
+# They set `here` and `repository`.
+# shellcheck disable=SC2034,SC2154
 
+nixpkgs_lib='' newer_root='' lint=''
 readonly cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/sops-activate-ci
 
 die() {
@@ -29,6 +32,12 @@ find_nixpkgs_lib() {
     nixpkgs_lib=$(readlink -f -- "$nixpkgs_lib")
 }
 
+# Sets `lint`: the program in tests/nix/lint, built in the cache directory.
+find_lint() {
+    cargo build --quiet --locked --manifest-path "$here/lint/Cargo.toml" --target-dir "$cache/lint"
+    lint=$cache/lint/debug/lint
+}
+
 # Sets `newer_root`: a Debian of the next release with its nix, made once.
 find_newer_nix() {
     local suite=trixie
@@ -48,6 +57,8 @@ find_newer_nix() {
 
 # in_newer_root DIRECTORY... -- COMMAND...: in a mount namespace of its own, with these directories at their own paths.
 in_newer_root() {
+    # Expanded by the shell inside.
+    # shellcheck disable=SC2016
     unshare --mount --pid --fork --kill-child --propagation private bash -euc '
         root=$1
         shift
@@ -70,12 +81,15 @@ in_newer_root() {
 canonical() {
     local from=$1/$2
     if [[ -e $from.error ]]; then
-        awk '/^ *error: / { text = ""; sub(/^ *error: /, ""); base = -1 } { text = text $0 "\n" } END { printf "%s", text }' \
+        awk '/^ *error:( |$)/ { text = ""; sub(/^ *error: */, "") } { text = text $0 "\n" } END { printf "%s", text }' \
             "$from.stderr" |
             jq -R -s '{error: (split("\n") | map(ltrimstr("       ") | select(. != "" and (startswith("(use") | not))))}'
     else
         jq -S . "$from.json"
-    fi | sed -E \
-        -e 's#/nix/store/[0-9a-z]{32}-#/nix/store/HASH-#g' \
-        -e "s#$repository/##g"
+    fi | normalised
+}
+
+# Text without what depends on the content of other files, or on where this repository is.
+normalised() {
+    sed -E -e 's#(/[^ :"'"'"']*)?/store/[0-9a-z]{32}-#/nix/store/HASH-#g' -e "s#$repository/##g"
 }

@@ -4,5 +4,5 @@
   sops.age.sshKeyPaths = ["/home/alice/.ssh/id_ed25519"];
 
   sops.secrets.one = {};
-  sops.secrets."nested/deep" = {};
+  sops.secrets."nested/inner" = {};
 }

@@ -3,7 +3,7 @@
   sops.defaultSopsFile = ../../compat/files/values.yaml;
   services.openssh.enable = true;
 
-  sops.secrets."nested/deep" = {};
+  sops.secrets."nested/inner" = {};
   sops.secrets.renamed = {
     name = "other/name with spaces";
     key = "one";

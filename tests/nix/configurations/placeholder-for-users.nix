@@ -1,9 +1,9 @@
-# A template with a secret that is installed before the accounts.
+# A template beside a secret that is installed before the accounts: its placeholder is in the manifest, and it is not.
 {config, ...}: {
   sops.defaultSopsFile = ../../compat/files/values.yaml;
   services.openssh.enable = true;
 
   sops.secrets.one.neededForUsers = true;
   sops.secrets.two = {};
-  sops.templates.both.content = "${config.sops.placeholder.one} ${config.sops.placeholder.two}\n";
+  sops.templates.conf.content = "${config.sops.placeholder.two}\n";
 }

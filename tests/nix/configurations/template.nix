@@ -10,11 +10,11 @@
   users.groups.app-group = {};
   systemd.services.app.wantedBy = ["multi-user.target"];
   sops.secrets.one = {};
-  sops.secrets."nested/deep" = {};
+  sops.secrets."nested/inner" = {};
   sops.templates."app.env" = {
     content = ''
       ONE=${config.sops.placeholder.one}
-      DEEP=${config.sops.placeholder."nested/deep"}
+      DEEP=${config.sops.placeholder."nested/inner"}
     '';
     owner = "app";
     mode = "0440";

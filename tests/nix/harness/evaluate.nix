@@ -3,7 +3,8 @@
 #   nix-instantiate --eval --strict --json evaluate.nix -A output --arg lib PATH --arg nixos MODULE --arg home MODULE
 #     --arg configuration FILE
 #
-# A configuration whose file name starts with `home-` is one of home-manager's.
+# What kind of system it is for is in its file name: `home-…` is for home-manager, `…without-activation-scripts…` for a system
+# that has none, `…darwin…` for another system than Linux.
 {
   lib,
   nixos,
@@ -30,8 +31,15 @@
     splitString
     ;
   isHome = hasPrefix "home-" (baseNameOf configuration);
+  named = part: library.hasInfix part (baseNameOf configuration);
 
-  packages = import ./packages.nix {lib = library;};
+  packages = import ./packages.nix {
+    lib = library;
+    system =
+      if named "darwin"
+      then "aarch64-darwin"
+      else "x86_64-linux";
+  };
 
   # home-manager has no names for the manifest and for the script that its unit runs, so the text of each stands behind its
   # path, between two marks, until it is taken out again. A script's text has a manifest's path in it.
@@ -52,17 +60,14 @@
       writeShellScript = name: text: between scriptMark (packages.writeShellScript name text) text;
     };
   pkgs =
-    if isHome
+    if isHome && program == null
     then marked
     else packages;
-
-  # Named so, it is evaluated as on a system with no activation script.
-  isBare = library.hasInfix "without-activation-scripts" (baseNameOf configuration);
 
   stubs =
     if isHome
     then ./home-manager.nix
-    else if isBare
+    else if named "without-activation-scripts"
     then ./without-activation-scripts.nix
     else ./nixos.nix;
 
@@ -109,6 +114,8 @@
   inherit (evaluation) config options;
 
   failedAssertions = map (assertion: lines assertion.message) (filter (assertion: !assertion.assertion) config.assertions);
+
+  warnings = map lines config.warnings;
 
   # Text line by line, so that a difference shows as one.
   lines = text: splitString "\n" (library.removeSuffix "\n" (builtins.unsafeDiscardStringContext text));
@@ -194,8 +201,7 @@
 
   output =
     {
-      inherit failedAssertions;
-      warnings = map lines config.warnings;
+      inherit failedAssertions warnings;
     }
     // (
       if isHome
@@ -203,12 +209,17 @@
       else nixosOutput
     );
 in {
-  inherit output package;
-  inherit (config.system) build;
+  inherit output;
+
+  # All that is built of it: home-manager's manifest along with the script that names it.
+  manifests =
+    if isHome
+    then map (unit: packages.runCommandLocal "home-manager" {} "cat ${unit.Service.ExecStart} >$out") (library.attrValues config.systemd.user.services)
+    else [config.system.build.sops-nix-manifest config.system.build.sops-nix-users-manifest];
 
   # What a person is told; what would be built is built only when nothing is wrong.
   messages = {
-    inherit (output) warnings;
+    inherit warnings;
     failedAssertions =
       if failedAssertions == []
       then builtins.deepSeq output []

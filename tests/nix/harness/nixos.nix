@@ -102,6 +102,7 @@ in {
     services.userborn.enable = option types.bool false;
 
     system.build = option (types.submodule {freeformType = types.lazyAttrsOf types.unspecified;}) {};
+    system.nixos-init.enable = option types.bool false;
     system.stateVersion = option types.str "26.11";
     system.activationScripts = mkOption {
       type = types.attrsOf snippet;

@@ -64,8 +64,8 @@
 
   platform = {
     inherit system;
-    isLinux = true;
-    isDarwin = false;
+    isLinux = lib.hasSuffix "-linux" system;
+    isDarwin = lib.hasSuffix "-darwin" system;
   };
 
   pkgs = {
