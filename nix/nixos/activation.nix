@@ -9,7 +9,7 @@
   sops = config.sops;
   escape = import ../systemd-escape.nix {inherit lib;};
   installation = import ./installation.nix {inherit config lib options pkgs;};
-  inherit (installation) generator keyPaths mountsForLinks regularSecrets scripts systemTargets units;
+  inherit (installation) generator keyPaths machine mountsForLinks regularSecrets scripts systemTargets units;
 
   manifest = installation.manifest {
     name = "manifest";
@@ -88,7 +88,7 @@ in {
       };
     })
 
-    (lib.optionalAttrs (options ? system.activationScripts) {
+    (lib.optionalAttrs (!machine.foreign) {
       system.activationScripts = lib.mkIf installation.needed {
         setupSecrets = lib.mkIf scripts.regular (installation.script {
           greeting = "setting up secrets...";

@@ -6,7 +6,7 @@
   pkgs,
 }: let
   sops = config.sops;
-  machine = import ./machine.nix {inherit config options;};
+  machine = import ./machine.nix {inherit config lib options;};
   mounts = import ./mounts.nix {inherit config lib;};
   escape = import ../systemd-escape.nix {inherit lib;};
   program = "${sops.package}/bin/sops-install-secrets";
@@ -132,6 +132,6 @@ in rec {
   # A link is not worth a boot that waits for a disk which may be absent: there it is made at a switch, and is kept.
   mountsForLinks = lib.filter (path: !mounts.onOptional path) linkPaths;
 
-  # Other distributions with system-manager start this target at a switch, and have no sysinit-reactivation.target.
+  # On other distributions, system-manager starts its own target at a switch.
   systemTargets = ["sysinit.target"] ++ lib.optional machine.foreign "system-manager.target";
 }

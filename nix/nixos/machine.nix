@@ -2,10 +2,11 @@
 # which puts units on other distributions, lacks most.
 {
   config,
+  lib,
   options,
 }: rec {
-  # system-manager: not NixOS, and no activation scripts.
-  foreign = !(options ? system.activationScripts);
+  # system-manager: not NixOS, and no activation scripts. It declares a few of their names, for modules that write to them, and runs none.
+  foreign = !(options ? system.activationScripts && lib.isOption options.system.activationScripts);
 
   # Activation scripts are never run: there are none, or nixos-init ignores them.
   unitsOnly = foreign || options ? system.nixos-init.enable && config.system.nixos-init.enable;

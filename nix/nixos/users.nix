@@ -46,8 +46,8 @@ in {
               ];
               # No RequiresMountsFor= for the keys. Device nodes, and with them all mounts, come after the users
               # (systemd-tmpfiles-setup-dev.service, local-fs-pre.target), so a mount that is not there from the initrd cannot be
-              # waited for; and one that is would still be part of a cycle at shutdown, where all of this is stopped in reverse. An
-              # assertion asks for `neededForBoot` instead.
+              # waited for; and one that is would still be part of a cycle at shutdown, where all of this is stopped in reverse. A
+              # warning asks for `neededForBoot` instead.
             }
           ];
         }
@@ -56,17 +56,19 @@ in {
       ]);
     }
 
-    (lib.optionalAttrs (options ? system.activationScripts) {
-      system.activationScripts = lib.mkIf scripts.forUsers {
-        setupSecretsForUsers = installation.script {
-          greeting = "setting up secrets for users...";
-          inherit arguments;
-          # /run is there.
-          deps = ["specialfs"];
-        };
-        # The script that makes users reads the password files. It is an empty one where a unit makes them.
-        users.deps = ["setupSecretsForUsers"];
-      };
+    (lib.optionalAttrs (!machine.foreign) {
+      system.activationScripts = lib.mkIf scripts.forUsers (
+        {
+          setupSecretsForUsers = installation.script {
+            greeting = "setting up secrets for users...";
+            inherit arguments;
+            # /run is there.
+            deps = ["specialfs"];
+          };
+        }
+        # The script that makes users reads the password files. Where a unit makes them, there need not be one.
+        // lib.optionalAttrs (!machine.usersByUnit) {users.deps = ["setupSecretsForUsers"];}
+      );
     })
   ];
 }

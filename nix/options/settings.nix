@@ -8,7 +8,7 @@
 }: let
   inherit (lib) literalExpression mkOption optionalAttrs types;
   sops = config.sops;
-  machine = import ../nixos/machine.nix {inherit config options;};
+  machine = import ../nixos/machine.nix {inherit config lib options;};
 in {
   options.sops =
     {

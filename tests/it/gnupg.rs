@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::fixtures::{decrypt, format};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-const PATH: &str = "/usr/bin:/bin:/run/current-system/sw/bin";
+const PATH: &str = env!("PATH");
 
 /// A home of gpg, whose agent ends with it.
 struct Home(TempDir);
