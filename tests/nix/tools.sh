@@ -32,6 +32,13 @@ find_nixpkgs_lib() {
     nixpkgs_lib=$(readlink -f -- "$nixpkgs_lib")
 }
 
+# Sets `PROGRAM`, unless it names a build of sops-activate.
+find_program() {
+    [[ -z ${PROGRAM-} ]] || return 0
+    (cd -- "$repository" && cargo build --quiet --locked)
+    PROGRAM=${CARGO_TARGET_DIR:-$repository/target}/debug/sops-activate
+}
+
 # Sets `lint`: the program in tests/nix/lint, built in the cache directory.
 find_lint() {
     cargo build --quiet --locked --manifest-path "$here/lint/Cargo.toml" --target-dir "$cache/lint"
