@@ -68,17 +68,16 @@ fn the_module_differs_from_that_of_sops_nix_only_where_it_was_reviewed() {
     }
     println!("{count} differences, {} reviewed kinds of them", reviewed.len());
 
-    let mut complaint = String::new();
-    for (difference, names) in unexpected {
-        let Difference { place, theirs, ours } = difference;
-        complaint += &format!("not reviewed: | {} | {place} | {theirs} | {ours} |\n", names.join(", "));
+    let mut complaints = Vec::new();
+    for (Difference { place, theirs, ours }, names) in unexpected {
+        complaints.push(format!("not reviewed: | {} | {place} | {theirs} | {ours} |", names.join(", ")));
     }
     for (index, row) in reviewed.iter().enumerate() {
         if !used.contains(&index) {
-            complaint += &format!("no longer so: {row:?}\n");
+            complaints.push(format!("no longer so: {row:?}"));
         }
     }
-    assert!(complaint.is_empty(), "tests/nix/differences.md:\n{complaint}");
+    assert!(complaints.is_empty(), "tests/nix/differences.md:\n{}", complaints.join("\n"));
 }
 
 /// One thing that is so there and otherwise here. Empty where there is nothing on that side.
@@ -242,5 +241,5 @@ fn an_added_and_a_moved_line_are_seen() {
     let changed = changes(&theirs, &ours).into_iter().map(|(out, into)| (out.map(shown), into.map(shown)));
     let text = |text: &str| Some(text.to_owned());
     let expected = [(text("a"), None), (None, text("a")), (text("c"), None), (None, text("d"))];
-    assert_eq!(BTreeSet::from_iter(changed), BTreeSet::from(expected));
+    assert_eq!(changed.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
 }
