@@ -75,7 +75,7 @@ impl User {
                 let mut command = Command::new("sh");
                 command.args(["-c", script]);
                 let programs = Path::new(env!("CARGO_BIN_EXE_sops-activate")).parent().unwrap();
-                command.env_clear().env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+                command.env_clear().env("PATH", format!("{}:{}", programs.display(), env!("PATH")));
                 command
             }
         };
@@ -110,8 +110,8 @@ impl User {
     /// What lies there, with `H` for the home and `R` for the runtime directory.
     fn tree(&self) -> String {
         let find = "-type l -printf '%p -> %l %U\\n' -o -printf '%p %y%m %U\\n'";
-        let tree =
-            self.shell(&format!("find {} {} -mindepth 1 {find} | LC_ALL=C sort", self.home, self.runtime));
+        let below = |place| format!("find {place} -mindepth 1 {find} | LC_ALL=C sort");
+        let tree = self.shell(&format!("{}; {}", below(&self.runtime), below(&self.home)));
         tree.replace(&self.home, "H").replace(&self.runtime, "R").replace(&format!(" {}", self.uid), "")
     }
 
