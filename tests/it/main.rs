@@ -17,6 +17,7 @@ mod crash;
 mod documents;
 mod fixtures;
 mod gnupg;
+mod guide;
 mod key_commands;
 mod layers;
 mod leaks;
