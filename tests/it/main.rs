@@ -18,6 +18,7 @@ mod documents;
 mod example;
 mod fixtures;
 mod gnupg;
+mod guide;
 mod key_commands;
 mod layers;
 mod leaks;
