@@ -53,15 +53,35 @@ pub fn assemble<'d>(
     documents: &'d [Result<Document<Opened>, Diagnostic>],
     template_files: &[Option<Result<SecretBytes, Diagnostic>>],
 ) -> Vec<File<'d>> {
-    let mut files: Vec<File> = Vec::with_capacity(plan.secrets.len() + plan.templates.len());
-    for secret in &plan.secrets {
-        let content = match documents.get(secret.file) {
-            Some(Ok(document)) => pick(plan, secret, document).map_err(Failure::Own),
-            Some(Err(diagnostic)) => Err(Failure::SopsFile(diagnostic.problem.clone())),
-            None => Err(Failure::SopsFile(String::new())),
-        };
-        files.push(File { target: &secret.target, content });
-    }
+    let content = |secret: &Secret| match documents.get(secret.file) {
+        Some(Ok(document)) => pick(plan, secret, document).map_err(Failure::Own),
+        Some(Err(diagnostic)) => Err(Failure::SopsFile(diagnostic.problem.clone())),
+        None => Err(Failure::SopsFile(String::new())),
+    };
+    let secrets = plan.secrets.iter().map(|secret| File { target: &secret.target, content: content(secret) });
+    with_templates(plan, secrets.collect(), template_files)
+}
+
+/// As [`assemble`], but every secret is a dummy: its own name, so that who finds it knows where it comes from. It is one
+/// word without an end of line, which every kind of template takes.
+#[must_use]
+pub fn assemble_dummies<'d>(
+    plan: &'d Plan,
+    template_files: &[Option<Result<SecretBytes, Diagnostic>>],
+) -> Vec<File<'d>> {
+    let secrets = plan.secrets.iter().map(|Secret { target, .. }| {
+        let dummy = format!("dummy-value-of-{}", target.name.as_str());
+        File { target, content: Ok(Plaintext::Owned(SecretBytes::new(dummy.into_bytes()))) }
+    });
+    with_templates(plan, secrets.collect(), template_files)
+}
+
+/// The secrets, and every template rendered with them.
+fn with_templates<'d>(
+    plan: &'d Plan,
+    mut files: Vec<File<'d>>,
+    template_files: &[Option<Result<SecretBytes, Diagnostic>>],
+) -> Vec<File<'d>> {
     if plan.templates.is_empty() {
         return files;
     }

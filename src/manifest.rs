@@ -46,6 +46,9 @@ pub struct Settings {
     /// Ours: what one failing secret means for the others.
     #[serde(deserialize_with = "null_as_default")]
     pub on_failure: String,
+    /// Ours: neither keys nor sops files are read; every secret gets a value that says that it is none.
+    #[serde(deserialize_with = "null_as_default")]
+    pub dummy_secrets: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -197,8 +200,15 @@ const TEXTS: [&str; 16] = [
     "onFailure",
 ];
 const NUMBERS: [&str; 3] = ["uid", "gid", "keepGenerations"];
-const SWITCHES: [&str; 6] =
-    ["useTmpfs", "userMode", "keyImport", "secretChanges", "trimTrailingNewline", "namedMarkers"];
+const SWITCHES: [&str; 7] = [
+    "useTmpfs",
+    "userMode",
+    "keyImport",
+    "secretChanges",
+    "trimTrailingNewline",
+    "namedMarkers",
+    "dummySecrets",
+];
 const LISTS_OF_TEXTS: [&str; 5] =
     ["restartUnits", "reloadUnits", "restartUserUnits", "sshKeyPaths", "ageSshKeyPaths"];
 const LISTS: [&str; 2] = ["secrets", "templates"];

@@ -33,6 +33,8 @@ pub struct Plan {
     /// Placeholder texts of secrets that are not in this manifest (those for users are in another), by name.
     pub placeholders_elsewhere: Vec<(String, String)>,
     pub on_failure: OnFailure,
+    /// Every secret gets a value that says that it is none: for machines that have no keys.
+    pub dummy_secrets: bool,
     /// Things that work but are probably not meant.
     pub warnings: Vec<String>,
 }
@@ -162,6 +164,7 @@ impl Plan {
             logging: settings.logging,
             placeholders_elsewhere,
             on_failure,
+            dummy_secrets: settings.dummy_secrets,
             warnings: Vec::new(),
         };
         let mut files = HashMap::new();

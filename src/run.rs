@@ -14,6 +14,7 @@ use crate::manifest::Manifest;
 use crate::outcome::{self, Outcome};
 use crate::plan::access::Ownership;
 use crate::plan::{OnFailure, Plan, Target};
+use crate::sops::document::{Document, Opened};
 use crate::system::accounts::Accounts;
 use crate::system::file::{FileError, read_regular};
 use crate::system::generation::Wanted;
@@ -46,14 +47,15 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         (false, true) => Accounts::RootOnly,
         (false, false) => Accounts::system(),
     };
-    let program = environment.program.clone();
-    let keyring = Keyring::collect(&sources(&plan, environment));
-    // That a line could not be written is a failure, but none that keeps secrets away.
     let mut report = Report::default();
-    report.extend(announce_keys(&plan, &keyring, &program).err());
-    let documents = load::open_all(&plan, &keyring);
     let template_files = load::template_files(&plan);
-    let files = decrypted::assemble(&plan, &documents, &template_files);
+    let documents = if plan.dummy_secrets { Vec::new() } else { documents(&plan, environment, &mut report) };
+    let files = if plan.dummy_secrets {
+        tracing::warn!("no secret is real: the manifest asks for dummies ('dummySecrets')");
+        decrypted::assemble_dummies(&plan, &template_files)
+    } else {
+        decrypted::assemble(&plan, &documents, &template_files)
+    };
     let (outcomes, problems) = outcome::of_files(&files, &accounts);
     report.extend(documents.iter().filter_map(|document| document.as_ref().err().cloned()));
     report.extend(problems.0);
@@ -96,6 +98,19 @@ fn in_manifest(path: &Path, report: Report) -> Report {
         ..diagnostic
     });
     Report(named.collect())
+}
+
+/// Every sops file of the plan, opened with the keys of this machine.
+fn documents(
+    plan: &Plan,
+    environment: Environment,
+    report: &mut Report,
+) -> Vec<Result<Document<Opened>, Diagnostic>> {
+    let program = environment.program.clone();
+    let keyring = Keyring::collect(&sources(plan, environment));
+    // That a line could not be written is a failure, but none that keeps secrets away.
+    report.extend(announce_keys(plan, &keyring, &program).err());
+    load::open_all(plan, &keyring)
 }
 
 fn sources(plan: &Plan, environment: Environment) -> Sources {

@@ -15,6 +15,7 @@ mod command;
 mod compat;
 mod crash;
 mod documents;
+mod dummies;
 mod example;
 mod fixtures;
 mod gnupg;
