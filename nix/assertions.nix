@@ -6,8 +6,8 @@
   options,
   # Directories that exist only once secrets are installed.
   installedDirectories,
-  # Secrets that a template can have in it, by attribute name.
-  templateSecrets,
+  # Whether a path is in memory, so that a copy there is as good as a link.
+  inMemory,
 }: let
   isBelow = import ./is-below.nix {inherit lib;};
   quote = lib.strings.escapeNixIdentifier;
@@ -76,17 +76,52 @@
 
   storeKeys = lib.filter (key: builtins.isPath key.path || lib.hasPrefix "${builtins.storeDir}/" (toString key.path)) keys;
 
-  # Only in `content`: what a `file` says is not known before it is built.
-  unavailable = lib.concatLists (lib.mapAttrsToList (
-      template: {content, ...}:
-        lib.concatLists (lib.mapAttrsToList (
-            secret: placeholder:
-              lib.optional (!templateSecrets ? ${secret} && sops.secrets ? ${secret} && lib.hasInfix (toString placeholder) content)
+  # What is needed for users is in a manifest of its own, and rendered before all else is there.
+  forUsers = file: file.neededForUsers or false;
+
+  # Secrets with their placeholders in templates, out of the pairs that `counts` asks for: searching all would take long. Only in
+  # `content`; what a `file` says is not known before it is built.
+  uses = counts:
+    lib.concatLists (lib.mapAttrsToList (
+        template: into:
+          lib.concatMap (
+            secret: let
+              texts = [sops.placeholder.${secret} sops.placeholderJson.${secret} sops.placeholderShell.${secret}];
+            in
+              lib.optional (counts sops.secrets.${secret} into && lib.any (text: lib.hasInfix (toString text) into.content) texts)
               {inherit secret template;}
-          )
-          sops.placeholder)
-    )
-    sops.templates);
+          ) (lib.attrNames sops.secrets)
+      )
+      sops.templates);
+  tooEarly = uses (secret: template: forUsers template && !forUsers secret);
+  tooLate = uses (secret: template: forUsers secret && !forUsers template);
+
+  # The bytes of a whole file, which mostly end in a newline, amid a line.
+  broken = lib.filter ({
+    secret,
+    template,
+  }: let
+    text = toString sops.placeholder.${secret};
+    alone = line: lib.replaceStrings [" "] [""] line == text;
+  in
+    lib.any (line: lib.hasInfix text line && !alone line) (lib.splitString "\n" sops.templates.${template}.content)) (
+    uses (secret: template: secret.format == "binary" && !secret.trimTrailingNewline && !template.trimTrailingNewline)
+  );
+
+  # Where a file is without a path of its own, or somebody else's.
+  inStore = path: lib.any (directory: isBelow directory path) installedDirectories;
+  copies =
+    lib.filter (copy: copy.installMode == "copy")
+    (lib.mapAttrsToList (name: secret: {
+        option = secretOption name;
+        inherit (secret) installMode path;
+      })
+      sops.secrets
+      ++ lib.mapAttrsToList (name: template: {
+        option = templateOption name;
+        inherit (template) installMode path;
+      })
+      sops.templates);
 in {
   inherit keys secretOption setByUser templateOption;
 
@@ -115,19 +150,59 @@ in {
         '';
       }
       {
-        assertion = unavailable == [];
+        assertion = tooLate == [];
         message = ''
           Templates are rendered after the users are made, without the secrets that were needed before:
           ${lib.concatMapStringsSep "\n" ({
             secret,
             template,
           }: "- ${templateOption template}.content has the placeholder of ${secretOption secret}, which has neededForUsers = true")
-          unavailable}
+          tooLate}
           Add a second secret of the same key without neededForUsers, and use its placeholder:
             sops.secrets.<name> = { key = "<key of the first>"; };
         '';
       }
+      {
+        assertion = tooEarly == [];
+        message = ''
+          Templates with neededForUsers are rendered before there are other secrets than those that are needed for users:
+          ${lib.concatMapStringsSep "\n" ({
+            secret,
+            template,
+          }: "- ${templateOption template}.content has the placeholder of ${secretOption secret}, which has not neededForUsers = true")
+          tooEarly}
+          Set it for the secret, or add a second one of the same key with it, and use its placeholder.
+        '';
+      }
     ]
+    ++ map (copy: {
+      assertion = !inStore copy.path;
+      message = ''
+        ${copy.option}.installMode is "copy", but there is nothing to copy to: its path, '${copy.path}', is where all secrets are.
+        Set the `path` that the program looks at, or remove installMode.
+      '';
+    })
+    copies
+    ++ lib.mapAttrsToList (name: secret: {
+      assertion = secret.extractKey == null || lib.elem secret.format ["dotenv" "ini"];
+      message = ''
+        ${secretOption name}.extractKey is for the formats dotenv and ini, and not for ${secret.format}.
+        ${
+          if secret.format == "binary"
+          then "Remove it: a binary file is one value."
+          else "Set key = ${lib.strings.escapeNixString (toString secret.extractKey)}; in its place."
+        }
+      '';
+    })
+    sops.secrets
+    ++ lib.mapAttrsToList (name: template: {
+      assertion = template.namedMarkers -> template.content == "";
+      message = ''
+        ${templateOption name}.namedMarkers is for a `file`, and this template has `content`.
+        Remove it, and write "''${config.sops.placeholder.<name>}" in place of a marker.
+      '';
+    })
+    sops.templates
     ++ lib.mapAttrsToList (place: options: {
       assertion = false;
       message = ''
@@ -154,6 +229,20 @@ in {
       Write the path as a string, and bring the key to the machine by other means.
     '')
     storeKeys
+    ++ map (copy: ''
+      ${copy.option}.installMode is "copy", and this path is not known to be in memory:
+        ${copy.path}
+      It will lie on a disk, for whoever gets hold of that or of a backup. Use a path below /run, or a link, if the program takes one.
+    '') (lib.filter (copy: !inStore copy.path && !inMemory copy.path) copies)
+    ++ map ({
+      secret,
+      template,
+    }: ''
+      ${templateOption template}.content has ${secretOption secret} in a line with other text. That is the whole of a binary file, and the
+      newline that such files mostly end in would break the line. Add, whether it has one or not:
+        ${secretOption secret}.trimTrailingNewline = true;
+    '')
+    broken
     ++ lib.optional (setByUser options.sops.gnupg.package && sops.gnupg.home == null && sops.gnupg.sshKeyPaths == []) ''
       sops.gnupg.package is set, but no gpg is run without a key: set sops.gnupg.home or sops.gnupg.sshKeyPaths, or remove it.
     '';

@@ -18,9 +18,9 @@
 }: let
   manifest =
     {
-      secrets = map withUnitNames (lib.attrValues secrets);
-      templates = map withUnitNames (lib.attrValues templates);
-      placeholderBySecretName = sops.placeholder;
+      secrets = map written (lib.attrValues secrets);
+      templates = map written (lib.attrValues templates);
+      placeholderBySecretName = placeholders;
       keepGenerations = sops.keepGenerations;
       gnupgHome = sops.gnupg.home;
       sshKeyPaths = sops.gnupg.sshKeyPaths;
@@ -31,11 +31,49 @@
         secretChanges = lib.elem "secretChanges" sops.log;
       };
     }
-    // placement;
+    // placement
+    // withoutDefaults {
+      onFailure = "partial";
+      hostRecipients = [];
+      dummySecrets = false;
+    } {
+      inherit (sops) onFailure;
+      # The files that `ssh-keygen` writes end in a newline.
+      hostRecipients = map (lib.removeSuffix "\n") (sops.hostRecipients or []);
+      dummySecrets = sops.testing.dummySecrets or false;
+    };
+
+  # The program knows a secret by the name that it is installed under.
+  placeholders = let
+    renamed = lib.filterAttrs (attribute: secret: sops.placeholder ? ${attribute} && !sops.placeholder ? ${secret.name}) secrets;
+  in
+    removeAttrs sops.placeholder (lib.attrNames renamed)
+    // lib.mapAttrs' (attribute: secret: lib.nameValuePair secret.name sops.placeholder.${attribute}) renamed;
+
+  # What sops-install-secrets does not know is there only where it says something: a configuration that uses none of it has the
+  # manifest that sops-nix makes.
+  withoutDefaults = defaults: lib.filterAttrs (name: value: !(defaults ? ${name} && value == defaults.${name}));
+  written = file:
+    withoutDefaults {
+      extractKey = null;
+      installMode = "symlink";
+      namedMarkers = false;
+      restartUserUnits = [];
+      trimTrailingNewline = false;
+    } (removeAttrs (withUnitNames file) (
+      ["credentialFor"]
+      # Of a secret, sops-nix' module writes it.
+      ++ lib.optional (file ? content) "neededForUsers"
+    ));
 
   # systemctl takes `nginx` for `nginx.service`, the lists that switch-to-configuration reads do not.
-  withUnitNames = file: file // lib.mapAttrs (_: map unitName) (lib.getAttrs (unitLists file) file);
-  unitLists = file: lib.filter (list: file ? ${list}) ["restartUnits" "reloadUnits"];
+  withUnitNames = file: let
+    lists = lib.mapAttrs (_: map unitName) (lib.getAttrs (unitLists file) file);
+    # A service keeps the credentials that it was started with.
+    credentials = lib.subtractLists (lists.restartUnits or []) (map unitName (file.credentialFor or []));
+  in
+    file // lists // lib.optionalAttrs (credentials != []) {restartUnits = lists.restartUnits ++ lib.unique credentials;};
+  unitLists = file: lib.filter (list: file ? ${list}) ["restartUnits" "reloadUnits" "restartUserUnits"];
   inherit (import ./unit-name.nix {inherit lib;}) unitName;
 
   # Found here rather than by the program, because the build sandbox would only say that there is no such file.

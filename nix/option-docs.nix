@@ -75,6 +75,10 @@
       prefix = "sops.secrets";
     }
     {
+      title = "Groups of secrets";
+      prefix = "sops.secretGroups";
+    }
+    {
       title = "Templates";
       prefix = "sops.templates";
     }

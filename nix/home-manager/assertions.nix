@@ -13,7 +13,7 @@
   common = import ../assertions.nix {
     inherit lib options sops;
     installedDirectories = [sops.defaultSymlinkPath sops.defaultSecretsMountPoint];
-    templateSecrets = sops.secrets;
+    inMemory = path: lib.any (directory: lib.hasPrefix "${directory}/" path) ["%r" "/run" "/dev/shm"];
   };
   hasKey = gnupg.home != null || gnupg.sshKeyPaths != [] || split.enable || sops.age.keyFile != null || sops.age.sshKeyPaths != [];
   gnupgSources = lib.count (used: used) [(gnupg.home != null) (gnupg.sshKeyPaths != []) split.enable];

@@ -4,6 +4,7 @@
 in {
   imports = [
     (shared ../options/secrets.nix)
+    (shared ../options/secret-groups.nix)
     (shared ../options/templates.nix)
     (shared ../options/age.nix)
     (shared ../options/gnupg.nix)

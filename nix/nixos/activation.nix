@@ -9,12 +9,12 @@
   sops = config.sops;
   escape = import ../systemd-escape.nix {inherit lib;};
   installation = import ./installation.nix {inherit config lib options pkgs;};
-  inherit (installation) generator keyPaths machine mountsForLinks regularSecrets scripts systemTargets units;
+  inherit (installation) generator keyPaths machine mountsForLinks regularSecrets regularTemplates scripts systemTargets units;
 
   manifest = installation.manifest {
     name = "manifest";
     secrets = regularSecrets;
-    inherit (sops) templates;
+    templates = regularTemplates;
     mountPoint = "/run/secrets.d";
     symlinkPath = "/run/secrets";
   };

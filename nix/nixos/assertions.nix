@@ -9,17 +9,18 @@
   sops = config.sops;
   installation = import ./installation.nix {inherit config lib options pkgs;};
   mounts = import ./mounts.nix {inherit config lib;};
+  credentials = import ./credential-services.nix {inherit config lib unknownUnits;};
   unknownUnits = import ./unknown-units.nix {inherit config lib;};
-  inherit (installation) linkPaths machine regularSecrets scripts secretsForUsers units;
+  inherit (installation) anyForUsers linkPaths machine scripts secretsForUsers templatesForUsers units;
 
   common = import ../assertions.nix {
     inherit lib options sops;
     installedDirectories = ["/run/secrets" "/run/secrets.d" "/run/secrets-for-users" "/run/secrets-for-users.d"];
-    templateSecrets = regularSecrets;
+    inherit (mounts) inMemory;
   };
   inherit (common) secretOption templateOption;
 
-  hasKey = sops.gnupg.home != null || sops.gnupg.sshKeyPaths != [] || sops.age.keyFile != null || sops.age.sshKeyPaths != [];
+  hasKey = sops.testing.dummySecrets || sops.age.keyCredential != null || sops.gnupg.home != null || sops.gnupg.sshKeyPaths != [] || sops.age.keyFile != null || sops.age.sshKeyPaths != [];
   noId = id: id == null || id == 0;
   rootOnly = name: name == null || name == "root";
 
@@ -40,10 +41,10 @@
     }
   ];
 
-  forUsers = name: secret: {
-    assertion = noId secret.uid && noId secret.gid && rootOnly secret.owner && rootOnly secret.group;
+  forUsers = option: file: {
+    assertion = noId file.uid && noId file.gid && rootOnly file.owner && rootOnly file.group;
     message = ''
-      ${secretOption name} is needed for users, so it is installed when there are none yet, and belongs to root.
+      ${option} is needed for users, so it is installed when there are none yet, and belongs to root.
       Remove owner, group, uid and gid; or remove neededForUsers = true.
     '';
   };
@@ -51,7 +52,7 @@
   # Keys that are read before systemd has mounted anything beyond what the initrd left.
   late = lib.filter (key: mounts.onLate key.path) common.keys;
   early =
-    lib.optional (secretsForUsers != {}) "secrets with neededForUsers are installed"
+    lib.optional anyForUsers "secrets with neededForUsers are installed"
     ++ lib.optional scripts.regular "the activation script installs secrets";
 
   remoteWarning = what: path: ''
@@ -76,6 +77,35 @@ in {
             No key source configured for sops: nothing could open the secrets.
             Either set services.openssh.enable = true; (its host keys are used then), or set sops.age.keyFile, sops.age.sshKeyPaths or
             sops.gnupg.home.
+          '';
+        }
+        {
+          # What a virtual machine of this configuration is made of declares it, and nothing else: the modules of images and
+          # containers have other options below `virtualisation`.
+          assertion = sops.testing.dummySecrets -> options ? virtualisation.diskImage;
+          message = ''
+            sops.testing.dummySecrets is set for a machine that is not a virtual one: it would run with secrets that everybody knows.
+            For `nixos-rebuild build-vm`, write it so that it counts there only:
+              virtualisation.vmVariant.sops.testing.dummySecrets = true;
+          '';
+        }
+        {
+          assertion = sops.age.keyCredential != null -> !scripts.regular && !scripts.forUsers;
+          message = ''
+            sops.age.keyCredential is the name of a credential of systemd, which only units have, and activation scripts install
+            ${
+              lib.concatStringsSep " and " (lib.optional scripts.forUsers "secrets with neededForUsers" ++ lib.optional scripts.regular "other secrets")
+            }.
+            Set sops.useSystemdActivation = true;${
+              lib.optionalString scripts.forUsers " and services.userborn.enable = true;"
+            }
+          '';
+        }
+        {
+          assertion = sops.age.keyCredential != null -> !(sops.environment ? SOPS_AGE_KEY_FILE);
+          message = ''
+            sops.age.keyCredential and sops.environment.SOPS_AGE_KEY_FILE name two files for one place.
+            Remove the latter; a key on the disk can be named in sops.age.keyFile.
           '';
         }
         {
@@ -112,10 +142,13 @@ in {
       ++ common.assertions
       ++ lib.concatLists (lib.mapAttrsToList (name: ownership (secretOption name)) sops.secrets)
       ++ lib.concatLists (lib.mapAttrsToList (name: ownership (templateOption name)) sops.templates)
-      ++ lib.mapAttrsToList forUsers secretsForUsers;
+      ++ lib.mapAttrsToList (name: forUsers (secretOption name)) secretsForUsers
+      ++ lib.mapAttrsToList (name: forUsers (templateOption name)) templatesForUsers
+      ++ credentials.assertions;
 
     warnings =
       common.warnings
+      ++ credentials.warnings
       ++ lib.optionals (early != []) (map (key: let
           mountPoint = (mounts.of key.path).mountPoint;
         in ''

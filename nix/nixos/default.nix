@@ -6,6 +6,7 @@
 in {
   imports = [
     (shared ../options/secrets.nix)
+    (shared ../options/secret-groups.nix)
     (shared ../options/templates.nix)
     (shared ../options/age.nix)
     (shared ../options/gnupg.nix)
@@ -15,5 +16,6 @@ in {
     ./assertions.nix
     ./activation.nix
     ./users.nix
+    ./credentials.nix
   ];
 }

@@ -20,6 +20,8 @@ in rec {
   needed = sops.secrets != {} || sops.templates != {};
   regularSecrets = lib.filterAttrs (_: secret: !secret.neededForUsers) sops.secrets;
   secretsForUsers = lib.filterAttrs (_: secret: secret.neededForUsers) sops.secrets;
+  regularTemplates = lib.filterAttrs (_: template: !template.neededForUsers) sops.templates;
+  templatesForUsers = lib.filterAttrs (_: template: template.neededForUsers) sops.templates;
 
   # What is installed by which means. One option decides for both; only where users are made by an activation script, nothing but
   # another script can come before it.
@@ -31,8 +33,8 @@ in rec {
     regular = anyRegular && !units.regular;
     forUsers = anyForUsers && !units.forUsers;
   };
-  anyRegular = regularSecrets != {} || sops.templates != {};
-  anyForUsers = secretsForUsers != {};
+  anyRegular = regularSecrets != {} || regularTemplates != {};
+  anyForUsers = secretsForUsers != {} || templatesForUsers != {};
 
   keyPaths =
     lib.optional (sops.gnupg.home != null) sops.gnupg.home
@@ -43,7 +45,7 @@ in rec {
   # Where links are put other than below /run/secrets.
   linkPaths = lib.filter (path: !lib.hasPrefix "/run/secrets/" path) (
     lib.mapAttrsToList (_: file: file.path) regularSecrets
-    ++ lib.mapAttrsToList (_: file: file.path) sops.templates
+    ++ lib.mapAttrsToList (_: file: file.path) regularTemplates
   );
 
   manifest = {
@@ -87,15 +89,21 @@ in rec {
       // {
         # Nobody reads the lists of units for switch-to-configuration once it has started units.
         SOPS_RESTART_UNITS_VIA_SYSTEMCTL = "1";
-      };
+      }
+      # systemd puts in the directory of the unit's credentials. The program takes this key beside all others.
+      // lib.optionalAttrs (sops.age.keyCredential != null) {SOPS_AGE_KEY_FILE = "%d/${sops.age.keyCredential}";};
     path = sops.age.plugins;
-    serviceConfig = {
-      Type = "oneshot";
-      # The manifest's name has the hash of all it says, so switch-to-configuration restarts the unit when there is something to do.
-      ExecStart = ["${program} ${arguments}"];
-      # Otherwise it would be run again by everything that wants it.
-      RemainAfterExit = true;
-    };
+    serviceConfig =
+      {
+        Type = "oneshot";
+        # The manifest's name has the hash of all it says, so switch-to-configuration restarts the unit when there is something to do.
+        ExecStart = ["${program} ${arguments}"];
+        # Otherwise it would be run again by everything that wants it.
+        RemainAfterExit = true;
+      }
+      # Not LoadCredential=, which finds no credential that is encrypted (as one that is sealed to the TPM is). Both go on without one
+      # that is not there: what it would have opened is told by the program.
+      // lib.optionalAttrs (sops.age.keyCredential != null) {ImportCredential = [sops.age.keyCredential];};
   };
 
   # The same as an activation script. `deps` are the scripts that have to come first.

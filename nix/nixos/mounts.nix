@@ -49,6 +49,11 @@ in rec {
   # Its absence is no failure, or it is mounted by hand.
   isOptional = fileSystem: lib.any (option: lib.elem option (fileSystem.options or [])) ["nofail" "noauto"];
 
+  # As far as is known: what is below /run is there from the start, and in no `fileSystems`.
+  inMemory = path:
+    lib.any (directory: isBelow directory path) ["/run" "/dev/shm"]
+    || of path != null && lib.elem ((of path).fsType or "auto") ["tmpfs" "ramfs"];
+
   onOptional = path: of path != null && isOptional (of path);
   onRemote = path: of path != null && isRemote (of path);
   onLate = path: of path != null && !isEarly (of path);

@@ -20,7 +20,10 @@ in rec {
 
   among = names: lib.filter surelyUnknown (lib.unique (map unitName names));
 
-  surelyUnknown = unit: sets ? ${suffixOf unit} && !(declared unit || fromSystemd unit || fromPackage unit || fromQuadlet);
+  surelyUnknown = unit: sets ? ${suffixOf unit} && !(declared unit || elsewhere unit);
+
+  # Perhaps defined by something that this configuration only names.
+  elsewhere = unit: fromSystemd unit || fromPackage unit || fromQuadlet;
 
   declared = unit: let
     units = systemd.${set unit} or {};

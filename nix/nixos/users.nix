@@ -1,4 +1,4 @@
-# Secrets that are needed for users: installed before any user exists, for password files.
+# Secrets and templates that are needed for users: installed before any user exists, for password files.
 {
   config,
   lib,
@@ -7,13 +7,12 @@
   ...
 }: let
   installation = import ./installation.nix {inherit config lib options pkgs;};
-  inherit (installation) machine scripts secretsForUsers units;
+  inherit (installation) machine scripts secretsForUsers templatesForUsers units;
 
   manifest = installation.manifest {
     name = "manifest-for-users";
     secrets = secretsForUsers;
-    # Templates come with the regular secrets.
-    templates = {};
+    templates = templatesForUsers;
     mountPoint = "/run/secrets-for-users.d";
     symlinkPath = "/run/secrets-for-users";
   };

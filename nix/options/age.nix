@@ -5,7 +5,7 @@
   options,
   ...
 }: let
-  inherit (lib) literalExpression literalMD mkOption types;
+  inherit (lib) literalExpression literalMD mkOption optionalAttrs types;
   hostKeys = import ./host-keys.nix {inherit config lib options;};
   # The store is readable for everybody, and is copied to other machines.
   pathNotInStore = lib.mkOptionType {
@@ -19,40 +19,58 @@
     lib.path.hasStorePathPrefix
     or (path: lib.hasPrefix "${builtins.storeDir}/" (toString path));
 in {
-  options.sops.age = {
-    keyFile = mkOption {
-      type = types.nullOr pathNotInStore;
-      default = null;
-      example =
-        if userMode
-        then "/home/alice/.config/sops/age/keys.txt"
-        else "/var/lib/sops-nix/key.txt";
-      description = "File with age identities.";
+  options.sops.age =
+    {
+      keyFile = mkOption {
+        type = types.nullOr pathNotInStore;
+        default = null;
+        example =
+          if userMode
+          then "/home/alice/.config/sops/age/keys.txt"
+          else "/var/lib/sops-nix/key.txt";
+        description = "File with age identities.";
+      };
+      generateKey = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Make a new age key in {option}`sops.age.keyFile` where that file is missing or empty. Otherwise the file has to be brought there.
+        '';
+      };
+      sshKeyPaths = mkOption {
+        type = types.listOf types.path;
+        default =
+          if userMode
+          then []
+          else hostKeys "ed25519";
+        defaultText =
+          if userMode
+          then literalExpression "[ ]"
+          else literalMD "the ed25519 keys in {option}`services.openssh.hostKeys`";
+        description = "SSH keys to be used as age identities.";
+      };
+      plugins = mkOption {
+        type = types.listOf types.package;
+        default = [];
+        example = literalExpression "[ pkgs.age-plugin-tpm ]";
+        description = "Packages with age plugins (`age-plugin-…`).";
+      };
+    }
+    // optionalAttrs (!userMode) {
+      keyCredential = mkOption {
+        # It is a pattern to systemd; this is what it takes for itself.
+        type = types.nullOr (types.strMatching "[A-Za-z0-9._-]+");
+        default = null;
+        example = "sops-age-key";
+        description = ''
+          Name of a credential of the system that holds age identities, beside all other keys. systemd looks for it among the
+          credentials that the machine was started with (by its firmware, hypervisor or container manager), in `/etc/credstore`, and in
+          `/etc/credstore.encrypted`, where it can be sealed to the TPM:
+
+              age-keygen | systemd-creds encrypt --name=sops-age-key - /etc/credstore.encrypted/sops-age-key
+
+          Only units have credentials: see {option}`sops.useSystemdActivation`. It takes systemd 254.
+        '';
+      };
     };
-    generateKey = mkOption {
-      type = types.bool;
-      default = false;
-      description = ''
-        Make a new age key in {option}`sops.age.keyFile` where that file is missing or empty. Otherwise the file has to be brought there.
-      '';
-    };
-    sshKeyPaths = mkOption {
-      type = types.listOf types.path;
-      default =
-        if userMode
-        then []
-        else hostKeys "ed25519";
-      defaultText =
-        if userMode
-        then literalExpression "[ ]"
-        else literalMD "the ed25519 keys in {option}`services.openssh.hostKeys`";
-      description = "SSH keys to be used as age identities.";
-    };
-    plugins = mkOption {
-      type = types.listOf types.package;
-      default = [];
-      example = literalExpression "[ pkgs.age-plugin-tpm ]";
-      description = "Packages with age plugins (`age-plugin-…`).";
-    };
-  };
 }

@@ -78,6 +78,23 @@
             example = literalExpression "./secrets/database.yaml";
             description = "The sops file that holds the secret.";
           };
+          extractKey = mkOption {
+            type = types.nullOr types.str;
+            default = null;
+            example = "API_KEY";
+            description = ''
+              Which value of a `dotenv` or `ini` file to install, in an `ini` file as `section/key`. With `null` the whole file is installed, as
+              {option}`sops.secrets.<name>.key` counts for nothing there.
+            '';
+          };
+        }
+        // import ./installed-file.nix {
+          inherit lib userMode;
+          noun = "secret";
+          trimmed = ''
+            Leave away one line end at the end of the value. Whole files have one, and so do values in YAML after `|`; many programs take it
+            for a part of the secret.
+          '';
         }
         // optionalAttrs (!userMode) (
           {
@@ -98,6 +115,14 @@
                 Install the secret below `/run/secrets-for-users` before users and groups are made, as a password file for
                 {option}`users.users.<name>.hashedPasswordFile`. No user exists at that time, so it always belongs to root.
               '';
+            };
+            credentialFor = import ./credential-for.nix {
+              inherit lib;
+              noun = "secret";
+              called = "that of the secret";
+              example = ''
+                sops.secrets."api/key".credentialFor = [ "api.service" ];
+                systemd.services.api.environment.API_KEY_FILE = "%d/api-key";'';
             };
           }
           // import ./ownership.nix {

@@ -45,6 +45,16 @@ in {
         default = ["keyImport" "secretChanges"];
         description = "What to tell: which keys were found, and which secrets changed.";
       };
+      onFailure = mkOption {
+        type = types.enum ["partial" "abort"];
+        default = "partial";
+        description = ''
+          What one secret or template that fails means for the others.
+
+          `partial`: all others are installed. It keeps its last good value and access, or is absent if it never had one; its units are
+          not told. `abort`: nothing is changed. In either case what failed is told, and the unit or the script fails.
+        '';
+      };
       environment = mkOption {
         type = types.attrsOf (types.either types.str types.path);
         default = {};
@@ -93,6 +103,44 @@ in {
       };
     }
     // optionalAttrs (!userMode) {
+      hostRecipients = mkOption {
+        type = types.listOf types.str;
+        default = [];
+        example = literalExpression ''
+          [ "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE0kZ..." ]
+        '';
+        description = ''
+          Public keys of this machine: lines of SSH public keys, or age recipients. With one given, the build fails for a sops file that
+          none of them can open, as long as {option}`sops.validateSopsFiles` is on. An SSH key counts in each of its forms.
+
+          It is the content of `/etc/ssh/ssh_host_ed25519_key.pub` on the machine, or what `ssh-keyscan -t ed25519 <host>` prints after the
+          host's name. Give every machine its own, beside its `networking.hostName`.
+        '';
+      };
+      secretsDir = mkOption {
+        type = types.str;
+        readOnly = true;
+        default = "/run/secrets";
+        description = "The directory of secrets, for those who need it as a whole.";
+      };
+      secretsForUsersDir = mkOption {
+        type = types.str;
+        readOnly = true;
+        default = "/run/secrets-for-users";
+        description = "The directory of secrets that are needed for users.";
+      };
+      testing.dummySecrets = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Install `dummy-value-of-<name>` in place of each secret, with its name, owner and mode, for a virtual machine that has no keys. No
+          key is read and no sops file. It is refused anywhere else than in such a machine:
+
+          ```nix
+          virtualisation.vmVariant.sops.testing.dummySecrets = true;
+          ```
+        '';
+      };
       useTmpfs = mkOption {
         type = types.bool;
         default = false;

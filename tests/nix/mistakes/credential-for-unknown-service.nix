@@ -1,0 +1,8 @@
+# A slip of the pen in the name of a service.
+{
+  sops.defaultSopsFile = ../../compat/files/values.yaml;
+  services.openssh.enable = true;
+
+  systemd.services.nginx.serviceConfig.ExecStart = "/bin/nginx";
+  sops.secrets.one.credentialFor = ["ngnix.service"];
+}

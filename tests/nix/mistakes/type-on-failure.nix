@@ -1,0 +1,8 @@
+# A word that is none.
+{
+  sops.defaultSopsFile = ../../compat/files/values.yaml;
+  services.openssh.enable = true;
+
+  sops.onFailure = "ignore";
+  sops.secrets.one = {};
+}
