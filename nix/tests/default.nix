@@ -16,6 +16,7 @@ in
   {
     bad-secret = test ./bad-secret.nix;
     boot = test ./boot.nix;
+    credentials = test ./credentials.nix;
     dry-activate = test ./dry-activate.nix;
     late-mount = test ./late-mount.nix;
     power-loss = test ./power-loss.nix;
