@@ -9,7 +9,7 @@ use crate::machine::repository;
 const LAYERS: [&[&str]; 8] = [
     &["secret", "diagnostic"],
     &["sops"],
-    &["manifest", "template"],
+    &["manifest", "recipient", "template"],
     &["plan"],
     &["decrypted", "changes"],
     &["system"],
@@ -20,16 +20,17 @@ const LAYERS: [&[&str]; 8] = [
 const TOP: &str = "run";
 
 /// Modules that promise to use less than their layer allows.
-const NARROW: [(&str, &[&str]); 4] = [
+const NARROW: [(&str, &[&str]); 5] = [
     ("sops", &["secret"]),
-    ("keys", &["secret", "sops", "system"]),
+    ("recipient", &["sops"]),
+    ("keys", &["recipient", "secret", "sops", "system"]),
     ("manifest", &["diagnostic"]),
     ("secret", &[]),
 ];
 
 /// No I/O, no environment, no clock, no processes.
 const CORE: [&str; 9] =
-    ["secret", "diagnostic", "sops", "manifest", "template", "plan", "decrypted", "changes", "sops"];
+    ["secret", "diagnostic", "sops", "recipient", "manifest", "template", "plan", "decrypted", "changes"];
 const EDGE_ONLY: [&str; 9] = [
     "std::fs",
     "std::env",
