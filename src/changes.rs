@@ -18,6 +18,8 @@ pub struct Changes {
 pub struct Units<'p> {
     pub restart: Vec<&'p str>,
     pub reload: Vec<&'p str>,
+    /// Of the service managers of users.
+    pub restart_user: Vec<&'p str>,
 }
 
 impl Changes {
@@ -60,9 +62,11 @@ impl Changes {
         };
         let mut units = Units::default();
         for target in plan.targets().filter(changed) {
-            for (list, names) in
-                [(&mut units.restart, &target.restart_units), (&mut units.reload, &target.reload_units)]
-            {
+            for (list, names) in [
+                (&mut units.restart, &target.restart_units),
+                (&mut units.reload, &target.reload_units),
+                (&mut units.restart_user, &target.restart_user_units),
+            ] {
                 for name in names {
                     if !list.contains(&name.as_str()) {
                         list.push(name);

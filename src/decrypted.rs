@@ -4,11 +4,11 @@ use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
 use crate::plan::{Plan, Secret, Selection, Target, Template, TemplateSource};
-use crate::secret::{Plaintext, SecretBytes};
+use crate::secret::{Plaintext, SecretBytes, without_last_newline};
 use crate::sops::document::{Document, Opened, PickError};
 use crate::sops::format::EmitError;
 use crate::sops::key_path::FindError;
-use crate::template::{Placeholders, TemplateError};
+use crate::template::{Placeholders, QuoteError, Quoting, TemplateError, named_markers, quoted_placeholders};
 
 /// A file to be installed.
 pub struct File<'d> {
@@ -47,15 +47,13 @@ pub fn assemble<'d>(
     if plan.templates.is_empty() {
         return files;
     }
-    let placeholders = placeholders(plan);
+    let markers = Markers::new(plan);
     let mut rendered = Vec::with_capacity(plan.templates.len());
     for (index, template) in plan.templates.iter().enumerate() {
         let content = match (&template.source, template_files.get(index)) {
-            (TemplateSource::Content(text), _) => {
-                render(&placeholders, &template.target, text.as_bytes(), &files)
-            }
+            (TemplateSource::Content(text), _) => render(&markers, template, text.as_bytes(), &files),
             (TemplateSource::File(_), Some(Some(Ok(bytes)))) => {
-                render(&placeholders, &template.target, bytes.expose(), &files)
+                render(&markers, template, bytes.expose(), &files)
             }
             (TemplateSource::File(_), Some(Some(Err(diagnostic)))) => Err(Failure::Own(diagnostic.clone())),
             (TemplateSource::File(path), _) => {
@@ -74,12 +72,12 @@ fn pick<'d>(
     document: &'d Document<Opened>,
 ) -> Result<Plaintext<'d>, Diagnostic> {
     let path = plan.files.get(secret.file).map_or(Path::new(""), |file| &file.path);
-    match &secret.selection {
-        Selection::Whole => document.emit().map_err(|error| cannot_pick(&secret.target, path, &error.into())),
-        Selection::Value(key) => {
-            document.pick(key).map_err(|error| cannot_pick(&secret.target, path, &error))
-        }
-    }
+    let value = match &secret.selection {
+        Selection::Whole => document.emit().map_err(PickError::from),
+        Selection::Value(key) => document.pick(key),
+    };
+    let value = value.map_err(|error| cannot_pick(&secret.target, path, &error))?;
+    Ok(if secret.trim { value.without_last_newline() } else { value })
 }
 
 /// A value that cannot be installed, and what to do about it.
@@ -88,27 +86,29 @@ pub fn cannot_pick(target: &Target, file: &Path, error: &PickError) -> Diagnosti
     let title = &target.title;
     let diagnostic = Diagnostic::new(format!("{title}: cannot be taken from '{}': {error}", file.display()));
     match error {
-        PickError::Find(error) => explain_missing(diagnostic, error),
+        PickError::Find(error) => explain_missing(diagnostic, &target.option, error),
         PickError::Null(_) => diagnostic.help("give it a value with `sops edit`, \"\" for an empty file"),
-        PickError::Emit(EmitError::NoBinaryData | EmitError::BinaryDataNotString) => diagnostic
-            .note("a sops file of format \"binary\" holds one value, named 'data'")
-            .help(
-                "set the secret's `format` to \"json\", or encrypt the file with `sops encrypt --input-type binary`",
-            ),
-        PickError::Emit(EmitError::NotRepresentable { .. }) => diagnostic.help(
-            "change the value with `sops edit`, or set the secret's `key` to the one that is needed",
-        ),
+        PickError::Emit(EmitError::NoBinaryData | EmitError::BinaryDataNotString) => {
+            diagnostic.note("a sops file of format \"binary\" holds one value, named 'data'").help(format!(
+                "set {}.format = \"json\", or encrypt the file with `sops encrypt --input-type binary`",
+                target.option
+            ))
+        }
+        PickError::Emit(EmitError::NotRepresentable { .. }) => diagnostic.help(format!(
+            "change the value with `sops edit`, or set {}.key to the one that is needed",
+            target.option
+        )),
     }
 }
 
 /// Adds what the key could have been meant to be: the keys that are there, nearest first.
-pub fn explain_missing(diagnostic: Diagnostic, error: &FindError) -> Diagnostic {
+pub fn explain_missing(diagnostic: Diagnostic, option: &str, error: &FindError) -> Diagnostic {
     let (path, siblings) = match error {
         FindError::Missing { path, siblings } => (path, siblings),
         FindError::NotAContainer { path, .. } => {
-            return diagnostic.note("in a `key`, '/' leads from a mapping to what is in it").help(format!(
-                "set the secret's `key` to '{path}', or give it keys of its own with `sops edit`"
-            ));
+            return diagnostic
+                .note("in a `key`, '/' leads from a mapping to what is in it")
+                .help(format!("set {option}.key = \"{path}\", or give it keys of its own with `sops edit`"));
         }
     };
     if siblings.is_empty() {
@@ -121,13 +121,24 @@ pub fn explain_missing(diagnostic: Diagnostic, error: &FindError) -> Diagnostic 
     let names: Vec<&str> = nearest.iter().map(|(_, name)| *name).collect();
     let level = if parent.is_empty() { "at the top level".to_owned() } else { format!("in '{parent}'") };
     let diagnostic = diagnostic.note(format!("keys {level}: {}", crate::diagnostic::enumerate(&names)));
-    match nearest.first() {
-        Some((distance, name)) if *distance <= wanted.chars().count().div_ceil(3) => {
-            let full = if parent.is_empty() { (*name).to_owned() } else { format!("{parent}/{name}") };
-            diagnostic.help(format!("did you mean '{full}'? set the secret's `key` to it"))
+    match self::nearest(wanted, siblings) {
+        Some(name) => {
+            let full = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+            diagnostic.help(format!("did you mean '{full}'? set {option}.key = \"{full}\""))
         }
-        _ => diagnostic.help("set the secret's `key` to one of them, or add the key with `sops edit`"),
+        None => diagnostic.help(format!("set {option}.key to one of them, or add the key with `sops edit`")),
     }
+}
+
+/// The key that may have been meant, if one is near.
+#[must_use]
+pub fn nearest<'n>(wanted: &str, names: &'n [String]) -> Option<&'n str> {
+    let near = wanted.chars().count().div_ceil(3);
+    let distances = names.iter().map(|name| (distance(wanted, name), name.as_str()));
+    distances
+        .filter(|(distance, _)| *distance <= near)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }
 
 /// Levenshtein's edit distance, in characters, of names cut to a length where it is cheap.
@@ -149,54 +160,93 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// The placeholders of the plan's secrets, each with the secret's index.
+/// What a placeholder stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Insertion {
+    /// Index into [`Plan::secrets`].
+    secret: usize,
+    quoting: Quoting,
+}
+
+/// What stands for the secrets of a plan in its templates.
+pub struct Markers {
+    placeholders: Placeholders<Insertion>,
+    /// With markers by name beside the placeholders.
+    named: Placeholders<Insertion>,
+}
+
+impl Markers {
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let (mut placeholders, mut named) = (Vec::new(), Vec::new());
+        for (index, secret) in plan.secrets.iter().enumerate() {
+            let Some(plain_text) = &secret.placeholder else { continue };
+            let name = secret.target.name.as_str();
+            let entry = |text: String, quoting| (text.into_bytes(), Insertion { secret: index, quoting });
+            placeholders.push(entry(plain_text.clone(), Quoting::Plain));
+            placeholders
+                .extend(quoted_placeholders(name).into_iter().map(|(text, quoting)| entry(text, quoting)));
+            named.extend(named_markers(name).into_iter().map(|(text, quoting)| entry(text, quoting)));
+        }
+        named.extend(placeholders.iter().cloned());
+        Self { placeholders: Placeholders::new(placeholders), named: Placeholders::with_names(named) }
+    }
+
+    /// Checks that every placeholder in the text of a template stands for a secret of the plan.
+    ///
+    /// # Errors
+    /// With the first that does not.
+    pub fn check(&self, template: &Template, text: &[u8]) -> Result<(), TemplateError> {
+        self.of(template).used(text).map(drop)
+    }
+
+    fn of(&self, template: &Template) -> &Placeholders<Insertion> {
+        if template.named_markers { &self.named } else { &self.placeholders }
+    }
+}
+
+/// What to say of a placeholder that stands for nothing.
 #[must_use]
-pub fn placeholders(plan: &Plan) -> Placeholders<usize> {
-    let entries = plan.secrets.iter().enumerate().filter_map(|(index, secret)| {
-        let text = secret.placeholder.as_ref()?;
-        Some((text.as_bytes().to_vec(), index))
-    });
-    Placeholders::new(entries.collect())
-}
-
-/// Checks that every placeholder of a template stands for a secret of the plan.
-///
-/// # Errors
-/// When one does not.
-pub fn check_template(
-    placeholders: &Placeholders<usize>,
-    template: &Template,
-    file: Option<&SecretBytes>,
-) -> Result<(), Diagnostic> {
-    let text = match (&template.source, file) {
-        (TemplateSource::Content(text), _) => text.as_bytes(),
-        (TemplateSource::File(_), file) => file.map(SecretBytes::expose).unwrap_or_default(),
-    };
-    placeholders.used(text).map(|_| ()).map_err(|error| unresolved(&template.target, &error))
-}
-
-fn unresolved(target: &Target, error: &TemplateError) -> Diagnostic {
+pub fn unresolved(target: &Target, error: &TemplateError) -> Diagnostic {
     Diagnostic::new(format!("{}: cannot be rendered: {error}", target.title)).help(
         "a placeholder is `config.sops.placeholder.\"NAME\"` of a secret in the same manifest (one with `neededForUsers` is in another)",
     )
 }
 
 fn render<'d>(
-    placeholders: &Placeholders<usize>,
-    target: &Target,
+    markers: &Markers,
+    template: &Template,
     text: &[u8],
     secrets: &[File<'_>],
 ) -> Result<Plaintext<'d>, Failure> {
-    let unresolved = |error| Failure::Own(unresolved(target, &error));
-    let used = placeholders.used(text).map_err(unresolved)?;
-    let value = |index: &usize| secrets.get(*index).and_then(|secret| secret.content.as_ref().ok());
-    if used.into_iter().any(|index| value(index).is_none()) {
+    let placeholders = markers.of(template);
+    let failed = |error| Failure::Own(unresolved(&template.target, &error));
+    let used = placeholders.used(text).map_err(failed)?;
+    let file = |insertion: &Insertion| secrets.get(insertion.secret);
+    let value = |insertion: &Insertion| file(insertion).and_then(|secret| secret.content.as_ref().ok());
+    if used.into_iter().any(|insertion| value(insertion).is_none()) {
         return Err(Failure::Secret);
     }
-    placeholders
-        .render(text, |index| value(index).map(Plaintext::expose).unwrap_or_default())
-        .map(Plaintext::Owned)
-        .map_err(unresolved)
+    let mut refused = None;
+    let rendered = placeholders.render(text, |insertion, out| {
+        let bytes = value(insertion).map(Plaintext::expose).unwrap_or_default();
+        let bytes = if template.trim { without_last_newline(bytes) } else { bytes };
+        if let Err(error) = insertion.quoting.write(bytes, out) {
+            refused.get_or_insert((*insertion, error));
+        }
+    });
+    match refused {
+        Some((insertion, error)) => {
+            let secret = file(&insertion).map_or("a secret", |secret| &secret.target.title);
+            Err(Failure::Own(cannot_quote(&template.target, secret, error)))
+        }
+        None => rendered.map(Plaintext::Owned).map_err(failed),
+    }
+}
+
+fn cannot_quote(target: &Target, secret: &str, error: QuoteError) -> Diagnostic {
+    Diagnostic::new(format!("{}: cannot be rendered: {secret} cannot be quoted: {error}", target.title))
+        .help("use its plain placeholder, or the file that it is installed as")
 }
 
 #[cfg(test)]
@@ -207,15 +257,17 @@ mod tests {
     fn the_nearest_key_is_suggested() {
         let missing = |path: &str, siblings: &[&str]| {
             let siblings = siblings.iter().map(|&name| name.to_owned()).collect();
-            explain_missing(Diagnostic::new("x"), &FindError::Missing { path: path.to_owned(), siblings })
+            explain_missing(
+                Diagnostic::new("x"),
+                "secrets.a",
+                &FindError::Missing { path: path.to_owned(), siblings },
+            )
         };
         assert_eq!(
             missing("db/pasword", &["user", "password"]).help.as_deref(),
-            Some("did you mean 'db/password'? set the secret's `key` to it")
+            Some("did you mean 'db/password'? set secrets.a.key = \"db/password\"")
         );
-        assert!(
-            missing("db/host", &["user", "password"]).help.unwrap().starts_with("set the secret's `key`")
-        );
+        assert!(missing("db/host", &["user", "password"]).help.unwrap().starts_with("set secrets.a.key"));
         assert_eq!(missing("a/b", &[]).notes, ["there are no keys at this level"]);
     }
 

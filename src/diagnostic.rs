@@ -9,6 +9,8 @@ use std::fmt::{self, Write as _};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub problem: String,
+    /// Where it is, if it is at a place in a file.
+    pub location: Option<Box<Location>>,
     /// What was found while looking at it, a line each.
     pub notes: Vec<String>,
     /// What the reader should do now.
@@ -17,7 +19,13 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub fn new(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), notes: Vec::new(), help: None }
+        Self { problem: problem.into(), location: None, notes: Vec::new(), help: None }
+    }
+
+    #[must_use]
+    pub fn at(mut self, location: Location) -> Self {
+        self.location = Some(Box::new(location));
+        self
     }
 
     #[must_use]
@@ -36,6 +44,9 @@ impl Diagnostic {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Printable(&self.problem).fmt(f)?;
+        if let Some(location) = &self.location {
+            location.fmt(f)?;
+        }
         for note in &self.notes {
             write!(f, "\n  {}", Printable(note))?;
         }
@@ -43,6 +54,55 @@ impl fmt::Display for Diagnostic {
             Some(help) => write!(f, "\nhelp: {}", Printable(help)),
             None => Ok(()),
         }
+    }
+}
+
+/// A place in a file, and what may be shown of its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// As a person knows the file.
+    pub path: String,
+    /// Counted from 1; columns count characters.
+    pub line: u32,
+    pub column: u32,
+    pub key: Option<KeyLine>,
+}
+
+/// The line of a key, put together anew: what is not the key's name is known when the program is compiled. A line of
+/// the file itself cannot get in here, and with it no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyLine {
+    /// The key's name.
+    pub name: String,
+    /// What the format writes before and after the name, and a stand-in for the value.
+    pub around: (&'static str, &'static str),
+    /// What is to be said about the key.
+    pub remark: String,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Keys that stand further right are shown without all of the space before them.
+        const INDENT: u32 = 40;
+        const NAME: usize = 60;
+        let Self { path, line, column, key } = self;
+        let number = line.to_string();
+        let margin = " ".repeat(number.len());
+        write!(f, "\n {margin}--> {}:{line}:{column}", Printable(path))?;
+        let Some(KeyLine { name, around: (before, after), remark }) = key else { return Ok(()) };
+        let name = Printable(name).to_string();
+        let mut shown: String = name.chars().take(NAME).collect();
+        if shown.len() < name.len() {
+            shown.push('…');
+        }
+        let indent = match column.saturating_sub(1) {
+            indent if indent <= INDENT => " ".repeat(usize::try_from(indent).unwrap_or_default()),
+            _ => "… ".to_owned(),
+        };
+        let (space, carets) =
+            (" ".repeat(indent.chars().count()), before.chars().count() + shown.chars().count());
+        write!(f, "\n {margin} |\n {number} | {indent}{before}{shown}{after}")?;
+        write!(f, "\n {margin} | {space}{} {}", "^".repeat(carets), Printable(remark))
     }
 }
 
@@ -124,6 +184,16 @@ mod tests {
         let text = "clé 世界 \u{1b}[31m\u{7}\u{202e}\u{85}\u{200b}\n\r\t";
         let expected = r"clé 世界 \u{1b}[31m\u{7}\u{202e}\u{85}\u{200b}\n\r\t";
         assert_eq!(Printable(text).to_string(), expected);
+    }
+
+    #[test]
+    fn the_caret_stands_under_the_key() {
+        let key = KeyLine { name: "db".into(), around: ("\"", "\": …"), remark: "here".into() };
+        let location = Location { path: "a.json".into(), line: 12, column: 3, key: Some(key) };
+        let expected = "x\n   --> a.json:12:3\n    |\n 12 |   \"db\": …\n    |   ^^^ here";
+        assert_eq!(Diagnostic::new("x").at(location.clone()).to_string(), expected);
+        let far = Location { column: 5000, ..location };
+        assert!(far.to_string().ends_with("12 | … \"db\": …\n    |   ^^^ here"), "{far}");
     }
 
     #[test]

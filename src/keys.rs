@@ -30,7 +30,7 @@ mod ssh_rsa;
 mod stanza;
 mod x25519;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 #[cfg(any(feature = "age-ssh", feature = "pgp"))]
 use std::sync::Arc;
@@ -42,7 +42,7 @@ use crate::recipient;
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{Refusal, Stanza, StanzaKind, Unwrap};
 use crate::system::file::read_regular;
-use crate::system::process::{Surroundings, Variables};
+use crate::system::process::{self, Surroundings, Variables};
 use command::KeyCommands;
 use gnupg::Gnupg;
 use identity::Identity;
@@ -94,6 +94,14 @@ pub struct Environment {
     pub gpg_exec: Option<OsString>,
     /// What programs get to see: all variables but those that hold keys.
     pub handed_on: Variables,
+}
+
+impl Environment {
+    /// `PATH`
+    #[must_use]
+    pub fn path(&self) -> Option<&OsStr> {
+        process::variable(&self.handed_on, "PATH")
+    }
 }
 
 /// The identities of this machine.

@@ -2,8 +2,8 @@
 //!
 //! The layers, from the bottom: words ([`secret`], [`diagnostic`]); the core, which turns values into values and
 //! does no I/O ([`sops`], [`recipient`], [`manifest`], [`plan`], [`decrypted`]); the edge, which alone touches the machine
-//! ([`keys`], [`system`], [`cli`]); [`run`], the acts in the order in which they
-//! happen; and the [`tools`] beside it. Imports only go down. `docs/architecture.md` says why.
+//! ([`keys`], [`system`], [`cli`]); [`run`] and [`check`], the acts in the order in which they happen, and the [`tools`]
+//! beside them. Imports only go down. `docs/architecture.md` says why.
 
 #![cfg_attr(
     test,
@@ -11,6 +11,7 @@
 )]
 
 pub mod changes;
+pub mod check;
 pub mod cli;
 pub mod decrypted;
 pub mod diagnostic;

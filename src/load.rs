@@ -6,7 +6,7 @@ use std::thread;
 
 use memchr::memmem;
 
-use crate::diagnostic::{Diagnostic, enumerate};
+use crate::diagnostic::{Diagnostic, Location, enumerate};
 use crate::keys::{Keyring, Skipped, Unusable};
 use crate::plan::{Plan, SopsFile, TemplateSource};
 use crate::recipient::shortened;
@@ -174,10 +174,14 @@ fn unreadable(who: &str, error: &FileError, option: &str) -> Diagnostic {
 
 fn unusable(file: &SopsFile, error: &ParseError) -> Diagnostic {
     let path = file.path.display();
-    let diagnostic = Diagnostic::new(match error {
+    let mut diagnostic = Diagnostic::new(match error {
         ParseError::Syntax(error) => format!("cannot read '{path}' as {}: {error}", file.format.name()),
         _ => format!("cannot use '{path}': {error}"),
     });
+    if let ParseError::Syntax(error) = error {
+        // Nothing of the line: what does not parse may be a secret.
+        diagnostic = diagnostic.at(location(&file.path, error.place.line, error.place.column));
+    }
     // It is not clear yet what the file is, so it is looked at again.
     let source = read_regular(&file.path, GUESS_LIMIT).ok();
     let text = source.as_ref().map(SecretBytes::expose).unwrap_or_default();
@@ -219,23 +223,31 @@ fn unusable(file: &SopsFile, error: &ParseError) -> Diagnostic {
     }
 }
 
+/// A place in a file, as the path is known in the repository.
+#[must_use]
+pub fn location(path: &Path, line: u32, column: u32) -> Location {
+    Location { path: in_repository(path), line, column, key: None }
+}
+
 /// The path as a person would type it in the repository: the Nix store's part of it means nothing there.
 pub fn for_shell(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let text = text
-        .strip_prefix("/nix/store/")
-        .and_then(|rest| match rest.split_once('/') {
-            Some((_, below)) => Some(below),
-            None => rest.split_once('-').map(|(_, name)| name),
-        })
-        .unwrap_or(&text);
-    quoted(text)
+    quoted(&in_repository(path))
 }
 
 /// A word as a person would have to type it.
+#[must_use]
 pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
     if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+fn in_repository(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let below = text.strip_prefix("/nix/store/").and_then(|rest| match rest.split_once('/') {
+        Some((_, below)) => Some(below),
+        None => rest.split_once('-').map(|(_, name)| name),
+    });
+    below.unwrap_or(&text).to_owned()
 }
 
 /// The format in which the file is a sops file, if it is one in another than was said.
@@ -321,6 +333,18 @@ fn refusals(group: &GroupOutcome) -> Vec<String> {
 fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> String {
     let path = for_shell(path);
     let Some(key) = keyring.keys().find_map(|key| key.recipients.first()) else {
+        let of_program =
+            groups.iter().flat_map(|group| &group.refusals).find_map(|(_, _, refusal)| match refusal {
+                Refusal::Program { help, .. } => Some(help.clone()),
+                _ => None,
+            });
+        if let (Some(help), []) = (of_program, keyring.skipped().as_slice()) {
+            return help;
+        }
+        let is_broken = |(_, _, refusal): &(_, _, Refusal)| matches!(refusal, Refusal::Broken(_));
+        if keyring.has_programs() && groups.iter().flat_map(|group| &group.refusals).any(is_broken) {
+            return damaged_help(&path);
+        }
         return match keyring.skipped().as_slice() {
             [] if keyring.has_programs() => format!(
                 "encrypt the file to a key that the program above has: in .sops.yaml, name it; run `sops updatekeys {path}` where the file can be opened, and deploy again"
@@ -337,9 +361,7 @@ fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> Strin
         .flat_map(|group| &group.refusals)
         .any(|(_, recipient, refusal)| matches!(refusal, Refusal::Broken(_)) && ours(recipient));
     if damaged {
-        return format!(
-            "its entry for a key of this machine is damaged: restore the file from version control, or run `sops updatekeys {path}` where it still opens"
-        );
+        return damaged_help(&path);
     }
     let add = if groups.len() > 1 {
         format!("add {key} to a key group that did not open")
@@ -353,6 +375,12 @@ fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> Strin
     };
     format!(
         "{or_mend}in .sops.yaml, {add}; run `sops updatekeys {path}` where the file can be opened, and deploy again"
+    )
+}
+
+fn damaged_help(path: &str) -> String {
+    format!(
+        "its entry for a key of this machine is damaged: restore the file from version control, or run `sops updatekeys {path}` where it still opens"
     )
 }
 

@@ -65,6 +65,12 @@ pub struct Secret {
     pub sops_file: String,
     #[serde(deserialize_with = "null_as_default")]
     pub format: String,
+    /// Ours: which value of a dotenv or INI file; the original ignores `key` for those.
+    #[serde(deserialize_with = "null_as_default")]
+    pub extract_key: String,
+    /// Ours: the newline at the end of the value is left away.
+    #[serde(deserialize_with = "null_as_default")]
+    pub trim_trailing_newline: bool,
     #[serde(flatten)]
     pub place: Placement,
 }
@@ -78,6 +84,12 @@ pub struct Template {
     pub content: String,
     #[serde(deserialize_with = "null_as_default")]
     pub file: String,
+    /// Ours: the newline at the end of each inserted secret is left away.
+    #[serde(deserialize_with = "null_as_default")]
+    pub trim_trailing_newline: bool,
+    /// Ours: `{{ sops "name" }}` stands for a secret, too.
+    #[serde(deserialize_with = "null_as_default")]
+    pub named_markers: bool,
     #[serde(flatten)]
     pub place: Placement,
 }
@@ -100,6 +112,9 @@ pub struct Placement {
     pub restart_units: Vec<String>,
     #[serde(deserialize_with = "null_as_default")]
     pub reload_units: Vec<String>,
+    /// Ours: units of users' service managers.
+    #[serde(deserialize_with = "null_as_default")]
+    pub restart_user_units: Vec<String>,
 }
 
 /// The lists, each element still text, so that one bad secret does not hide the problems of the others.
@@ -160,9 +175,10 @@ fn elements<T: for<'de> Deserialize<'de>>(noun: &str, raw: &[&RawValue], report:
 }
 
 /// What a field of any part of the manifest has to be.
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 15] = [
     "name",
     "key",
+    "extractKey",
     "sopsFile",
     "format",
     "content",
@@ -177,8 +193,10 @@ const TEXTS: [&str; 14] = [
     "ageKeyFile",
 ];
 const NUMBERS: [&str; 3] = ["uid", "gid", "keepGenerations"];
-const SWITCHES: [&str; 4] = ["useTmpfs", "userMode", "keyImport", "secretChanges"];
-const LISTS_OF_TEXTS: [&str; 4] = ["restartUnits", "reloadUnits", "sshKeyPaths", "ageSshKeyPaths"];
+const SWITCHES: [&str; 6] =
+    ["useTmpfs", "userMode", "keyImport", "secretChanges", "trimTrailingNewline", "namedMarkers"];
+const LISTS_OF_TEXTS: [&str; 5] =
+    ["restartUnits", "reloadUnits", "restartUserUnits", "sshKeyPaths", "ageSshKeyPaths"];
 const LISTS: [&str; 2] = ["secrets", "templates"];
 
 /// The fields of an object that are not what they have to be, without their values.

@@ -2,7 +2,7 @@
 //!
 //! Every problem of the manifest is collected before giving up, each with the secret or template that it is about.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use access::{Access, Account, Mode};
@@ -30,6 +30,8 @@ pub struct Plan {
     pub keys: KeyPlan,
     pub user_mode: bool,
     pub logging: Logging,
+    /// Placeholder texts of secrets that are not in this manifest (those for users are in another), by name.
+    pub placeholders_elsewhere: Vec<(String, String)>,
     /// Things that work but are probably not meant.
     pub warnings: Vec<String>,
 }
@@ -48,6 +50,8 @@ pub struct Secret {
     /// Index into [`Plan::files`].
     pub file: usize,
     pub selection: Selection,
+    /// Whether the newline at the end of the value is left away.
+    pub trim: bool,
     /// What stands for it in templates; `None` when there are none.
     pub placeholder: Option<String>,
 }
@@ -65,6 +69,10 @@ pub struct Template {
     /// Its name starts with [`RENDERED`].
     pub target: Target,
     pub source: TemplateSource,
+    /// Whether the newline at the end of each inserted secret is left away.
+    pub trim: bool,
+    /// Whether secrets are marked by name, too.
+    pub named_markers: bool,
 }
 
 #[derive(Debug)]
@@ -80,11 +88,15 @@ pub struct Target {
     pub name: Name,
     /// For messages: `secret 'a'`, `template 'b'`.
     pub title: String,
+    /// For messages: the option that declares it, `sops.secrets."a"`.
+    pub option: String,
     pub access: Access,
     /// Where it is to be found instead, by a link; `None` for its place below the symlink path.
     pub link: Option<PathBuf>,
     pub restart_units: Vec<String>,
     pub reload_units: Vec<String>,
+    /// Of the service managers of users.
+    pub restart_user_units: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -123,6 +135,10 @@ impl Plan {
         let store = planner.store(&settings);
         planner.symlink_path.clone_from(&store.symlink_path);
         let keys = planner.keys(&settings);
+        let names: HashSet<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
+        let elsewhere =
+            placeholders.iter().filter(|(name, text)| !text.is_empty() && !names.contains(name.as_str()));
+        let placeholders_elsewhere = elsewhere.cloned().collect();
         let placeholders = planner.placeholders(placeholders, !templates.is_empty());
         let mut plan = Self {
             secrets: Vec::with_capacity(secrets.len()),
@@ -132,6 +148,7 @@ impl Plan {
             keys,
             user_mode: settings.user_mode,
             logging: settings.logging,
+            placeholders_elsewhere,
             warnings: Vec::new(),
         };
         let mut files = HashMap::new();
@@ -157,6 +174,12 @@ impl Plan {
         let secrets = self.secrets.iter().map(|secret| &secret.target);
         secrets.chain(self.templates.iter().map(|template| &template.target))
     }
+}
+
+/// The option of the module that declares a secret or template, as it is written in Nix.
+fn option(kind: &str, name: &str) -> String {
+    let name = name.replace('\\', r"\\").replace('"', r#"\""#).replace("${", r"\${");
+    format!("sops.{kind}.\"{name}\"")
 }
 
 /// Collects problems while the parts of the plan are made.
@@ -296,10 +319,10 @@ impl Planner<'_> {
         plan: &mut Plan,
         files: &mut HashMap<String, usize>,
         placeholders: Option<&HashMap<String, String>>,
-        secret: manifest::Secret,
+        mut secret: manifest::Secret,
     ) {
         let title = format!("secret '{}'", secret.name);
-        let target = self.target(&title, &secret.name, None, secret.place);
+        let target = self.target(&title, &secret.name, None, std::mem::take(&mut secret.place));
         let format = match secret.format.as_str() {
             "" | "yaml" => Some(Format::Yaml),
             "json" => Some(Format::Json),
@@ -307,10 +330,12 @@ impl Planner<'_> {
             "dotenv" => Some(Format::Dotenv),
             "ini" => Some(Format::Ini),
             other => {
-                self.report.push(
-                    Diagnostic::new(format!("{title}: unknown format '{other}'"))
-                        .help("use yaml, json, binary, dotenv or ini"),
-                );
+                self.report.push(Diagnostic::new(format!("{title}: unknown format '{other}'")).help(
+                    format!(
+                        "set {}.format to \"yaml\", \"json\", \"binary\", \"dotenv\" or \"ini\"",
+                        option("secrets", &secret.name)
+                    ),
+                ));
                 None
             }
         };
@@ -322,9 +347,7 @@ impl Planner<'_> {
             self.without_placeholder.push(secret.name.clone());
         }
         let (Some(target), Some(format)) = (target, format) else { return };
-        // The values of these three are one text each; the original ignores the key.
-        let whole = secret.key.is_empty() || matches!(format, Format::Binary | Format::Dotenv | Format::Ini);
-        let selection = if whole { Selection::Whole } else { Selection::Value(KeyPath::new(&secret.key)) };
+        let selection = self.selection(&title, format, &secret);
         let file = *files.entry(secret.sops_file.clone()).or_insert(plan.files.len());
         let index = plan.secrets.len();
         match plan.files.get_mut(file) {
@@ -342,7 +365,31 @@ impl Planner<'_> {
                 known.secrets.push(index);
             }
         }
-        plan.secrets.push(Secret { target, file, selection, placeholder });
+        let trim = secret.trim_trailing_newline;
+        plan.secrets.push(Secret { target, file, selection, trim, placeholder });
+    }
+
+    /// The original ignores `key` in files of dotenv and INI, and the module sets it for every secret; so that one value
+    /// of such a file is asked for in words of its own.
+    fn selection(&mut self, title: &str, format: Format, secret: &manifest::Secret) -> Selection {
+        let lines = matches!(format, Format::Dotenv | Format::Ini);
+        if !lines && !secret.extract_key.is_empty() {
+            let help = match format {
+                Format::Binary => "leave it out: a binary file is one value",
+                _ => "set `key` instead",
+            };
+            let format = format.name();
+            self.report.push(
+                Diagnostic::new(format!("{title}: 'extractKey' is for dotenv and ini, not for {format}"))
+                    .help(help),
+            );
+        }
+        let key = if lines { &secret.extract_key } else { &secret.key };
+        if key.is_empty() || format == Format::Binary {
+            Selection::Whole
+        } else {
+            Selection::Value(KeyPath::new(key))
+        }
     }
 
     fn template(&mut self, plan: &mut Plan, template: manifest::Template) {
@@ -355,8 +402,9 @@ impl Planner<'_> {
         } else {
             TemplateSource::Content(template.content)
         };
+        let (trim, named_markers) = (template.trim_trailing_newline, template.named_markers);
         if let Some(target) = self.target(&title, &template.name, Some(RENDERED), template.place) {
-            plan.templates.push(Template { target, source });
+            plan.templates.push(Template { target, source, trim, named_markers });
         }
     }
 
@@ -367,6 +415,7 @@ impl Planner<'_> {
         directory: Option<&str>,
         place: manifest::Placement,
     ) -> Option<Target> {
+        let option = option(if directory.is_some() { "templates" } else { "secrets" }, name);
         let parsed = Name::new(name).and_then(|plain| match directory {
             Some(directory) => Name::new(&format!("{directory}/{}", plain.as_str())),
             None => Ok(plain),
@@ -378,7 +427,7 @@ impl Planner<'_> {
                 None
             }
         };
-        let mode = self.mode(title, &place.mode);
+        let mode = self.mode(title, &option, &place.mode);
         let owner = self.account(title, "uid", place.owner, place.uid);
         let group = self.account(title, "gid", place.group, place.gid);
         let (name, mode, owner, group) = (name?, mode?, owner?, group?);
@@ -396,13 +445,15 @@ impl Planner<'_> {
             link: (path != default_path).then_some(path),
             name,
             title: title.to_owned(),
+            option,
             access: Access { mode, owner, group },
-            restart_units: place.restart_units,
-            reload_units: place.reload_units,
+            restart_units: unit_names(place.restart_units),
+            reload_units: unit_names(place.reload_units),
+            restart_user_units: unit_names(place.restart_user_units),
         })
     }
 
-    fn mode(&mut self, title: &str, text: &str) -> Option<Mode> {
+    fn mode(&mut self, title: &str, option: &str, text: &str) -> Option<Mode> {
         let octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         let bits = if octal { u16::from_str_radix(text, 8).ok() } else { None };
         let Some(bits) = bits else {
@@ -411,7 +462,8 @@ impl Planner<'_> {
             } else {
                 format!("{title}: the mode '{text}' is not an octal number")
             };
-            self.report.push(Diagnostic::new(problem).help("write it like \"0400\""));
+            self.report
+                .push(Diagnostic::new(problem).help(format!("set {option}.mode = \"0400\", or the like")));
             return None;
         };
         if bits > 0o777 {
@@ -460,6 +512,33 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// systemd's types of units, by the ends of their names; systemd.unit(5).
+const UNIT_TYPES: [&str; 11] = [
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "slice",
+    "scope",
+];
+
+/// A name without a type is a service, as `systemctl` has it: who reads the lists does not know that, and would do
+/// nothing.
+fn unit_names(mut names: Vec<String>) -> Vec<String> {
+    for name in &mut names {
+        let typed = name.rsplit_once('.').is_some_and(|(_, end)| UNIT_TYPES.contains(&end));
+        if !typed && !name.contains('/') {
+            name.push_str(".service");
+        }
+    }
+    names
 }
 
 #[cfg(test)]
@@ -577,6 +656,23 @@ mod tests {
             Access { mode: Mode(0o755), owner: Account::Named("alice".into()), group: Account::Id(8) }
         );
         assert_eq!(plan.warnings.len(), 1);
+    }
+
+    #[test]
+    fn a_unit_without_a_type_is_a_service() {
+        let names = ["a", "a.service", "a@b.c", "x.timer", "a.b", "-.mount", "/dev/sda", "a@", "a.services"];
+        let expected = [
+            "a.service",
+            "a.service",
+            "a@b.c.service",
+            "x.timer",
+            "a.b.service",
+            "-.mount",
+            "/dev/sda",
+            "a@.service",
+            "a.services.service",
+        ];
+        assert_eq!(unit_names(names.map(str::to_owned).to_vec()), expected);
     }
 
     #[test]

@@ -4,14 +4,16 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::changes::Changes;
+use crate::check;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted::{self, Failure, File};
 use crate::diagnostic::{Diagnostic, Printable, Report};
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
+use crate::plan::Plan;
+use crate::plan::Target;
 use crate::plan::access::Ownership;
-use crate::plan::{Plan, Selection};
 use crate::secret::Plaintext;
 use crate::sops::document::{Document, Opened};
 use crate::system::accounts::Accounts;
@@ -22,7 +24,7 @@ use crate::system::live::{Differences, LiveGeneration};
 use crate::system::mount::Backing;
 use crate::system::record;
 use crate::system::store::Store;
-use crate::system::units::{self, Channel};
+use crate::system::units::{Channel, Messenger, UnitsError};
 
 /// Bytes of a manifest at most: ten thousand secrets need about five million.
 const MANIFEST_LIMIT: u64 = 256 << 20;
@@ -34,10 +36,14 @@ const MANIFEST_LIMIT: u64 = 256 << 20;
 pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report> {
     let plan = plan(arguments, &environment)?;
     if arguments.check != Check::Off {
-        return check(&plan, arguments.check);
+        return check::check(&plan, arguments.check);
     }
     let dry = environment.dry_activate;
-    let channel = Channel::new(environment.restart_via_systemctl, dry);
+    let messenger = Messenger {
+        channel: Channel::new(environment.restart_via_systemctl, dry),
+        user_mode: plan.user_mode,
+        path: environment.keys.path().map(ToOwned::to_owned),
+    };
     let accounts = match (plan.user_mode, arguments.ignore_passwd || dry) {
         (true, _) => Accounts::CurrentUser,
         (false, true) => Accounts::RootOnly,
@@ -54,9 +60,9 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     // All or nothing, so far.
     let done = complete(&files, &owners, report).and_then(|entries| {
         if dry {
-            dry_activate(&plan, &entries, channel)
+            dry_activate(&plan, &entries, &messenger)
         } else {
-            activate(&plan, &entries, &accounts, channel)
+            activate(&plan, &entries, &accounts, &messenger)
         }
     });
     if !dry {
@@ -113,39 +119,6 @@ fn in_manifest(path: &Path, report: Report) -> Report {
         ..diagnostic
     });
     Report(named.collect())
-}
-
-/// Checks what can be checked without keys, users or a place for secrets.
-fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
-    let mut report = Report::default();
-    let placeholders = decrypted::placeholders(plan);
-    for (template, file) in plan.templates.iter().zip(load::template_files(plan)) {
-        if let Some(Err(diagnostic)) = file {
-            report.push(diagnostic);
-        } else if let Err(error) =
-            decrypted::check_template(&placeholders, template, file.and_then(Result::ok).as_ref())
-        {
-            report.push(error);
-        }
-    }
-    if extent == Check::SopsFile {
-        for (file, document) in plan.files.iter().zip(load::read_all(plan)) {
-            let document = match document {
-                Ok(document) => document,
-                Err(diagnostic) => {
-                    report.push(diagnostic);
-                    continue;
-                }
-            };
-            for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
-                let Selection::Value(key) = &secret.selection else { continue };
-                if let Err(error) = document.locate(key) {
-                    report.push(decrypted::cannot_pick(&secret.target, &file.path, &error));
-                }
-            }
-        }
-    }
-    report.or(())
 }
 
 /// Where an activation of the plan looks for keys.
@@ -237,7 +210,12 @@ fn complete<'f>(
     report.or(entries)
 }
 
-fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channel) -> Result<(), Report> {
+fn activate(
+    plan: &Plan,
+    entries: &[Entry],
+    accounts: &Accounts,
+    messenger: &Messenger,
+) -> Result<(), Report> {
     let store_plan = &plan.store;
     let backing = match (plan.user_mode, store_plan.use_tmpfs) {
         (true, _) => Backing::Existing,
@@ -269,7 +247,7 @@ fn activate(plan: &Plan, entries: &[Entry], accounts: &Accounts, channel: Channe
     // From here on the new secrets are in place: everything is tried, and what fails is told.
     link(plan, entries, &mut report);
     if let Some(differences) = &differences {
-        notify(plan, &changes(differences), channel, &mut report);
+        notify(plan, &changes(differences), messenger, &mut report);
     }
     report.0.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
     report.or(())
@@ -297,12 +275,12 @@ fn go_live(
 }
 
 /// Says what [`activate`] would change, and changes nothing.
-fn dry_activate(plan: &Plan, entries: &[Entry], channel: Channel) -> Result<(), Report> {
+fn dry_activate(plan: &Plan, entries: &[Entry], messenger: &Messenger) -> Result<(), Report> {
     let live = LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path);
     let mut report = Report::default();
     if let Some(live) = live.map_err(|error| plain(&error))? {
         let differences = live.differences(entries, None).map_err(|error| plain(&error))?;
-        notify(plan, &changes(&differences), channel, &mut report);
+        notify(plan, &changes(&differences), messenger, &mut report);
     }
     report.or(())
 }
@@ -340,16 +318,19 @@ fn link(plan: &Plan, entries: &[Entry], report: &mut Report) {
     }
 }
 
-/// Tells the log and systemd. A user's activation does neither, as in the original.
-fn notify(plan: &Plan, changes: &Changes, channel: Channel, report: &mut Report) {
+/// Tells the log and systemd. A user's activation tells neither, as in the original, but for the user's own units.
+fn notify(plan: &Plan, changes: &Changes, messenger: &Messenger, report: &mut Report) {
+    let units = changes.units(plan);
+    for warning in messenger.tell_users(&units) {
+        tracing::warn!("{}", Printable(&warning.to_string()));
+    }
     if plan.user_mode {
         return;
     }
-    let told = units::tell(&changes.units(plan), channel);
-    report.0.extend(told.into_iter().map(|error| Diagnostic::new(error.to_string())));
+    report.0.extend(messenger.tell(&units).into_iter().map(|error| not_told(plan, &error)));
     if plan.logging.secret_changes {
         let mut out = std::io::stdout().lock();
-        for line in changes.lines(channel.is_dry()) {
+        for line in changes.lines(messenger.channel.is_dry()) {
             if let Err(error) = writeln!(out, "{}", Printable(&line)) {
                 report.push(not_written(&error));
                 return;
@@ -358,10 +339,21 @@ fn notify(plan: &Plan, changes: &Changes, channel: Channel, report: &mut Report)
     }
 }
 
+fn not_told(plan: &Plan, error: &UnitsError) -> Diagnostic {
+    let diagnostic = Diagnostic::new(error.to_string());
+    let UnitsError::Unknown { unit, .. } = error else { return diagnostic };
+    let names_it =
+        |target: &&Target| target.restart_units.contains(unit) || target.reload_units.contains(unit);
+    let titles: Vec<&str> = plan.targets().filter(names_it).map(|target| target.title.as_str()).collect();
+    diagnostic
+        .note(format!("named by {}", titles.join(", ")))
+        .help("correct its name in `restartUnits` or `reloadUnits`, or leave it out there")
+}
+
 fn plain(error: &FileError) -> Diagnostic {
     Diagnostic::new(error.to_string())
 }
 
 fn with_help(error: &dyn std::error::Error, help: Option<String>) -> Diagnostic {
-    Diagnostic { problem: error.to_string(), notes: Vec::new(), help }
+    Diagnostic { problem: error.to_string(), location: None, notes: Vec::new(), help }
 }

@@ -31,6 +31,14 @@ impl SecretBytes {
         &mut self.0
     }
 
+    /// Cuts and wipes what lies behind the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        if let Some(tail) = self.0.get_mut(length..) {
+            tail.zeroize();
+        }
+        self.0.truncate(length);
+    }
+
     /// Length in bytes. A length is not a secret: it shows in the size of the installed file.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -55,6 +63,12 @@ impl Drop for SecretBytes {
     }
 }
 
+/// `bytes` without one line end, LF or CRLF, at their end.
+#[must_use]
+pub fn without_last_newline(bytes: &[u8]) -> &[u8] {
+    bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
 /// A value that is either a part of a decrypted document, where it lies, or a buffer of its own.
 pub enum Plaintext<'a> {
     Borrowed(&'a [u8]),
@@ -68,6 +82,43 @@ impl Plaintext<'_> {
         match self {
             Self::Borrowed(bytes) => bytes,
             Self::Owned(bytes) => bytes.expose(),
+        }
+    }
+
+    /// Without one line end, LF or CRLF, at its end.
+    #[must_use]
+    pub fn without_last_newline(self) -> Self {
+        let kept = without_last_newline(self.expose()).len();
+        match self {
+            Self::Borrowed(bytes) => Self::Borrowed(bytes.get(..kept).unwrap_or(bytes)),
+            Self::Owned(mut bytes) => {
+                bytes.truncate(kept);
+                Self::Owned(bytes)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_trimmed() {
+        for (text, trimmed) in [
+            ("a\n", "a"),
+            ("a\r\n", "a"),
+            ("a\n\n", "a\n"),
+            ("a\r", "a\r"),
+            ("a", "a"),
+            ("\n", ""),
+            ("", ""),
+            ("\na", "\na"),
+        ] {
+            let borrowed = Plaintext::Borrowed(text.as_bytes()).without_last_newline();
+            let owned = Plaintext::Owned(SecretBytes::from(text.as_bytes())).without_last_newline();
+            assert_eq!(borrowed.expose(), trimmed.as_bytes());
+            assert_eq!(owned.expose(), trimmed.as_bytes());
         }
     }
 }

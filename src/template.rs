@@ -3,26 +3,54 @@
 //! One pass from left to right over the template: the leftmost placeholder wins, the longest of several that start
 //! there; inserted bytes are never looked at again, so a secret that looks like a placeholder stays what it is.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::secret::SecretBytes;
 use crate::sops::format::output::Output;
+pub use quoting::{QuoteError, Quoting};
+
+mod quoting;
 
 /// What every placeholder that the module makes starts and ends with; between them stands a hash in hex.
 const PREFIX: &[u8] = b"<SOPS:";
-const SUFFIX: &[u8] = b":PLACEHOLDER>";
+const SUFFIXES: [&[u8]; 3] = [b":PLACEHOLDER>", JSON_SUFFIX.as_bytes(), SHELL_SUFFIX.as_bytes()];
+const JSON_SUFFIX: &str = ":JSON>";
+const SHELL_SUFFIX: &str = ":SHELL>";
 const HASH_DIGITS: usize = 64;
+
+/// What every marker by name starts with.
+const NAMED_PREFIX: &[u8] = b"{{ sops";
+
+/// The placeholders of a secret that quote it: ours, and not in the manifest.
+#[must_use]
+pub fn quoted_placeholders(name: &str) -> [(String, Quoting); 2] {
+    let hash = Sha256::digest(name.as_bytes());
+    let hash = hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    [(JSON_SUFFIX, Quoting::Json), (SHELL_SUFFIX, Quoting::Shell)]
+        .map(|(suffix, quoting)| (format!("<SOPS:{hash}{suffix}"), quoting))
+}
+
+/// The markers of a secret by name, for templates that are files and cannot know the hash of it.
+#[must_use]
+pub fn named_markers(name: &str) -> [(String, Quoting); 3] {
+    [("sops", Quoting::Plain), ("sops-json", Quoting::Json), ("sops-shell", Quoting::Shell)]
+        .map(|(word, quoting)| (format!("{{{{ {word} \"{name}\" }}}}"), quoting))
+}
 
 /// Why a template cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// It holds a placeholder that stands for no secret of this manifest. Counted from 1.
+    /// It holds a placeholder that stands for no secret of this manifest. Line and column (in characters) count from 1.
     #[error("line {line}: a placeholder stands for no secret of this manifest")]
-    Unresolved { line: usize },
+    Unresolved { line: u32, column: u32, offset: usize },
 }
 
 /// Placeholder texts with what they stand for, ready to be searched for.
 pub struct Placeholders<V> {
     /// By length, longest first.
     entries: Vec<(Vec<u8>, V)>,
+    /// Whether what looks like a marker by name has to be one.
+    named: bool,
 }
 
 impl<V> Placeholders<V> {
@@ -30,7 +58,13 @@ impl<V> Placeholders<V> {
     #[must_use]
     pub fn new(mut entries: Vec<(Vec<u8>, V)>) -> Self {
         entries.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        Self { entries }
+        Self { entries, named: false }
+    }
+
+    /// As [`Self::new`], for templates with markers by name.
+    #[must_use]
+    pub fn with_names(entries: Vec<(Vec<u8>, V)>) -> Self {
+        Self { named: true, ..Self::new(entries) }
     }
 
     fn at_start_of(&self, text: &[u8]) -> Option<(usize, &V)> {
@@ -54,19 +88,19 @@ impl<V> Placeholders<V> {
         Ok(used)
     }
 
-    /// The template with every placeholder replaced by what `bytes` gives for it.
+    /// The template with every placeholder replaced by what `insert` writes for it.
     ///
     /// # Errors
     /// See [`TemplateError`].
-    pub fn render<'b>(
+    pub fn render(
         &self,
         content: &[u8],
-        mut bytes: impl FnMut(&V) -> &'b [u8],
+        mut insert: impl FnMut(&V, &mut Output),
     ) -> Result<SecretBytes, TemplateError> {
         let mut out = Output::with_capacity(content.len() * 2);
         self.walk(content, |piece| match piece {
             Piece::Text(text) => out.push(text),
-            Piece::Value(value) => out.push(bytes(value)),
+            Piece::Value(value) => insert(value, &mut out),
         })?;
         Ok(out.into_secret())
     }
@@ -78,7 +112,8 @@ impl<V> Placeholders<V> {
     ) -> Result<(), TemplateError> {
         // Placeholders nearly always share a first byte, which makes most positions cheap to pass over.
         let mut starts = [false; 256];
-        for first in self.entries.iter().filter_map(|(text, _)| text.first()).chain(PREFIX.first()) {
+        let prefixes = PREFIX.first().into_iter().chain(NAMED_PREFIX.first().filter(|_| self.named));
+        for first in self.entries.iter().filter_map(|(text, _)| text.first()).chain(prefixes) {
             if let Some(start) = starts.get_mut(usize::from(*first)) {
                 *start = true;
             }
@@ -95,9 +130,8 @@ impl<V> Placeholders<V> {
                 visit(Piece::Value(value));
                 at += length;
                 text_from = at;
-            } else if looks_like_a_placeholder(rest) {
-                let line = 1 + memchr::memchr_iter(b'\n', content.get(..at).unwrap_or_default()).count();
-                return Err(TemplateError::Unresolved { line });
+            } else if looks_like_a_placeholder(rest) || (self.named && looks_like_a_marker(rest)) {
+                return Err(unresolved(content, at));
             } else {
                 at += 1;
             }
@@ -107,15 +141,30 @@ impl<V> Placeholders<V> {
     }
 }
 
+fn unresolved(content: &[u8], offset: usize) -> TemplateError {
+    let before = content.get(..offset).unwrap_or_default();
+    let count = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
+    let start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(before.get(start..).unwrap_or_default()).chars().count();
+    let line = memchr::memchr_iter(b'\n', before).count();
+    TemplateError::Unresolved { line: count(line), column: count(column), offset }
+}
+
 enum Piece<'c, 'v, V> {
     Text(&'c [u8]),
     Value(&'v V),
 }
 
 fn looks_like_a_placeholder(text: &[u8]) -> bool {
-    text.strip_prefix(PREFIX)
-        .and_then(|rest| rest.split_at_checked(HASH_DIGITS))
-        .is_some_and(|(hash, rest)| hash.iter().all(u8::is_ascii_hexdigit) && rest.starts_with(SUFFIX))
+    text.strip_prefix(PREFIX).and_then(|rest| rest.split_at_checked(HASH_DIGITS)).is_some_and(
+        |(hash, rest)| {
+            hash.iter().all(u8::is_ascii_hexdigit) && SUFFIXES.iter().any(|suffix| rest.starts_with(suffix))
+        },
+    )
+}
+
+fn looks_like_a_marker(text: &[u8]) -> bool {
+    text.strip_prefix(NAMED_PREFIX).is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'-')))
 }
 
 #[cfg(test)]
@@ -125,7 +174,7 @@ mod tests {
     fn render(content: &str, entries: &[(&str, &str)]) -> Result<String, TemplateError> {
         let entries =
             entries.iter().map(|(text, value)| (text.as_bytes().to_vec(), value.as_bytes())).collect();
-        let rendered = Placeholders::new(entries).render(content.as_bytes(), |value| value)?;
+        let rendered = Placeholders::new(entries).render(content.as_bytes(), |value, out| out.push(value))?;
         Ok(String::from_utf8(rendered.expose().to_vec()).unwrap())
     }
 
@@ -143,7 +192,39 @@ mod tests {
     #[test]
     fn an_unresolved_placeholder_is_an_error_with_its_line() {
         let unknown = format!("<SOPS:{}:PLACEHOLDER>", "0".repeat(64));
-        assert_eq!(render(&format!("a\nb {unknown}"), &[]), Err(TemplateError::Unresolved { line: 2 }));
+        let expected = TemplateError::Unresolved { line: 2, column: 3, offset: 5 };
+        assert_eq!(render(&format!("a\né {unknown}"), &[]), Err(expected));
         assert_eq!(render("<SOPS:x:PLACEHOLDER> <SOPS:", &[]).unwrap(), "<SOPS:x:PLACEHOLDER> <SOPS:");
+        let quoted = unknown.replace("PLACEHOLDER", "JSON");
+        assert!(render(&quoted, &[]).is_err());
+    }
+
+    #[test]
+    fn markers_by_name_are_text_unless_they_are_asked_for() {
+        let text = "{{ sops \"a\" }} {{ sopsy }} {{ sops-json \"b\" }}";
+        assert_eq!(render(text, &[("a", "A")]).unwrap(), text.replace("\"a\"", "\"A\""));
+        let markers =
+            |name| named_markers(name).map(|(marker, quoting)| (marker.into_bytes(), (name, quoting)));
+        let render = |content: &str| {
+            let placeholders = Placeholders::with_names([markers("a"), markers("b")].concat());
+            let insert = |(name, quoting): &(&str, Quoting), out: &mut Output| {
+                quoting.write(name.as_bytes(), out).unwrap();
+            };
+            placeholders.render(content.as_bytes(), insert).map(|text| text.expose().to_vec())
+        };
+        assert_eq!(render(text).unwrap(), b"a {{ sopsy }} \"b\"");
+        assert_eq!(
+            render("\n{{ sops \"c\" }}"),
+            Err(TemplateError::Unresolved { line: 2, column: 1, offset: 1 })
+        );
+        assert_eq!(render("{{ sops a }}"), Err(TemplateError::Unresolved { line: 1, column: 1, offset: 0 }));
+    }
+
+    #[test]
+    fn quoted_placeholders_are_what_the_module_writes() {
+        // printf %s db/password | sha256sum
+        let hash = "4c4bafe61f052e13a786eaf8b0a7ee0af7c39c5ccade2b24c9fbea4914962b9d";
+        let texts = quoted_placeholders("db/password").map(|(text, _)| text);
+        assert_eq!(texts, [format!("<SOPS:{hash}:JSON>"), format!("<SOPS:{hash}:SHELL>")]);
     }
 }

@@ -6,6 +6,8 @@
 //! who use the same home.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -18,6 +20,9 @@ const OUTPUT_LIMIT: usize = 1024;
 
 /// What `gpg` prefixes to the lines that are meant for programs.
 const STATUS: &str = "[GNUPG:] ";
+
+/// What to do when there is no gpg.
+const NAME_GPG: &str = "set `sops.gnupg.package` to a package with gpg, or SOPS_GPG_EXEC to its path";
 
 /// How `gpg` is run.
 #[derive(Default)]
@@ -48,15 +53,13 @@ impl Gnupg {
     /// What is wrong with `gpg`, with its home, or with the message.
     pub fn open(&self, message: &str, surroundings: &Surroundings) -> Result<SecretBytes, Refusal> {
         if let Some(reason) = self.given_up.get() {
-            return Err(Refusal::Unsupported(reason.clone()));
+            return Err(self.hung(reason.clone()));
         }
+        self.look_at_home()?;
         let name = self.program.as_deref().unwrap_or(OsStr::new("gpg"));
         let Some(program) = process::find(name, surroundings.path()) else {
             return Err(self.not_found(name));
         };
-        if let Some(home) = self.home.as_deref().filter(|home| !home.is_dir()) {
-            return Err(Refusal::Unsupported(format!("the gpg home '{}' is no directory", home.display())));
-        }
         let limits = Limits { time: surroundings.time_limit, output: OUTPUT_LIMIT };
         let input = message.as_bytes();
         match process::run(&program, &self.arguments(&program), &self.variables(surroundings), input, limits)
@@ -66,10 +69,40 @@ impl Gnupg {
                 Err(Refusal::Broken("what is inside is too long for a data key".into()))
             }
             Err(error @ ProcessError::TimedOut { .. }) => {
-                Err(Refusal::Unsupported(self.given_up.get_or_init(|| error.to_string()).clone()))
+                Err(self.hung(self.given_up.get_or_init(|| error.to_string()).clone()))
             }
-            Err(error) => Err(Refusal::Unsupported(error.to_string())),
+            Err(error) => Err(refused(error.to_string(), NAME_GPG)),
         }
+    }
+
+    /// A home that cannot be read would be told as a missing key, if at all.
+    fn look_at_home(&self) -> Result<(), Refusal> {
+        let Some(home) = &self.home else { return Ok(()) };
+        fs::read_dir(home).map(drop).map_err(|error| {
+            let reason = match error.kind() {
+                ErrorKind::NotFound => "it does not exist".to_owned(),
+                ErrorKind::NotADirectory => "it is no directory".to_owned(),
+                ErrorKind::PermissionDenied => "permission denied".to_owned(),
+                _ => error.to_string(),
+            };
+            refused(
+                format!("cannot use the gpg home '{}': {reason}", home.display()),
+                "name the directory that has the key in `sops.gnupg.home`, and let the user that runs this read it",
+            )
+        })
+    }
+
+    /// How a person would call it.
+    fn by_hand(&self) -> String {
+        let name = self.program.as_deref().unwrap_or(OsStr::new("gpg")).display();
+        match &self.home {
+            Some(home) => format!("{name} --homedir {}", home.display()),
+            None => name.to_string(),
+        }
+    }
+
+    fn hung(&self, reason: String) -> Refusal {
+        refused(reason, format!("see what it waits for with `{} --list-secret-keys`", self.by_hand()))
     }
 
     fn arguments(&self, program: &Path) -> Vec<&'static str> {
@@ -109,31 +142,51 @@ impl Gnupg {
         let failure = status().find_map(|line| line.strip_prefix("ERROR pkdecrypt_failed "));
         let code = failure.and_then(|rest| rest.split(' ').next()).and_then(|code| code.parse().ok());
         let home = self.home.as_ref().map(|home| format!(" in '{}'", home.display())).unwrap_or_default();
-        Err(Refusal::Unsupported(if code.is_some_and(wants_passphrase) {
-            format!(
-                "the secret key that gpg has for it{home} needs a passphrase or PIN, and nobody can be asked"
-            )
-        } else if code.is_none() && status().any(|line| line.starts_with("NO_SECKEY ")) {
-            format!("gpg has no secret key for it{home}")
-        } else if code.is_none() && status().any(|line| line.starts_with("NODATA ")) {
+        if code.is_some_and(wants_passphrase) {
+            return Err(refused(
+                format!(
+                    "the secret key that gpg has for it{home} needs a passphrase or PIN, and nobody can be asked"
+                ),
+                format!(
+                    "take the passphrase off with `{} --change-passphrase KEY`, or encrypt the file to another key",
+                    self.by_hand()
+                ),
+            ));
+        }
+        if code.is_none() && status().any(|line| line.starts_with("NO_SECKEY ")) {
+            return Err(refused(
+                format!("gpg has no secret key for it{home}"),
+                format!(
+                    "import the secret key with `{} --import`, or encrypt the file to another",
+                    self.by_hand()
+                ),
+            ));
+        }
+        if code.is_none() && status().any(|line| line.starts_with("NODATA ")) {
             return Err(Refusal::Broken("its OpenPGP message is malformed".into()));
-        } else {
-            // The last line speaks of the outcome, the failed decryption of its cause.
-            let cause = said.iter().rfind(|line| line.contains("public key decryption failed"));
-            let line = cause.map_or_else(|| said.join("\n"), |line| (*line).to_owned());
-            match process::last_line(line.as_bytes()) {
-                Some(line) => format!("gpg failed ({}): {line}", output.status),
-                None => format!("gpg failed ({})", output.status),
-            }
-        }))
+        }
+        // The last line speaks of the outcome, the failed decryption of its cause.
+        let cause = said.iter().rfind(|line| line.contains("public key decryption failed"));
+        let line = cause.map_or_else(|| said.join("\n"), |line| (*line).to_owned());
+        let reason = match process::last_line(line.as_bytes()) {
+            Some(line) => format!("gpg failed ({}): {line}", output.status),
+            None => format!("gpg failed ({})", output.status),
+        };
+        Err(refused(reason, format!("see whether `{} --list-secret-keys` works", self.by_hand())))
     }
 
     fn not_found(&self, name: &OsStr) -> Refusal {
-        Refusal::Unsupported(match self.program {
-            Some(_) => format!("'{}' was not found (SOPS_GPG_EXEC names it)", name.display()),
-            None => "gpg was not found (set SOPS_GPG_EXEC or `sops.gnupg.package`)".into(),
-        })
+        match self.program {
+            Some(_) => {
+                refused(format!("'{}' was not found (SOPS_GPG_EXEC names it)", name.display()), NAME_GPG)
+            }
+            None => refused("gpg was not found (set SOPS_GPG_EXEC or `sops.gnupg.package`)".into(), NAME_GPG),
+        }
     }
+}
+
+fn refused(reason: String, help: impl Into<String>) -> Refusal {
+    Refusal::Program { reason, help: help.into() }
 }
 
 /// Whether an error of libgpg-error means that a passphrase or PIN was not to be had: none was given, a wrong one was,

@@ -65,6 +65,8 @@ pub enum Refusal {
     NotOurs,
     /// Nothing here can open stanzas of this kind, and why (`"kms entries are not supported"`).
     Unsupported(String),
+    /// A program that may hold a key for it does not open it: why, and the one thing to do about the program.
+    Program { reason: String, help: String },
     /// It is malformed, or made for us and yet does not open; the reason, without content.
     Broken(String),
 }
@@ -73,7 +75,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotOurs => f.write_str("no key here matches"),
-            Self::Unsupported(reason) | Self::Broken(reason) => f.write_str(reason),
+            Self::Unsupported(reason) | Self::Program { reason, .. } | Self::Broken(reason) => {
+                f.write_str(reason)
+            }
         }
     }
 }

@@ -68,6 +68,17 @@ pub enum PickError {
     Emit(#[from] EmitError),
 }
 
+/// A key as it may be shown: its name and where it stands, and nothing of its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPlace {
+    pub name: String,
+    /// What the format writes around the name, with a stand-in for the value.
+    pub around: (&'static str, &'static str),
+    pub place: Place,
+    /// How many levels of the path lead to it.
+    pub levels: usize,
+}
+
 impl<State> Document<State> {
     #[must_use]
     pub fn format(&self) -> Format {
@@ -88,6 +99,31 @@ impl<State> Document<State> {
             Value::Null => Err(PickError::Null(key.as_str().to_owned())),
             _ => Ok(()),
         }
+    }
+
+    /// Where the key stands, or as much of its path as there is. For messages: it looks through the tree again.
+    #[must_use]
+    pub fn place_of(&self, key: &KeyPath) -> Option<KeyPlace> {
+        let nearest = key.nearest(self.branches.first()?)?;
+        let is_container = matches!(nearest.value, Value::Map(_) | Value::List(_));
+        let is_encrypted = match nearest.value {
+            Value::String(text) => text.bytes(self.source.expose()).starts_with(b"ENC["),
+            _ => false,
+        };
+        let around = match (self.format, is_container, is_encrypted) {
+            (Format::Yaml, true, _) => ("", ":"),
+            (Format::Yaml, false, true) => ("", ": ENC[…]"),
+            (Format::Yaml, false, false) => ("", ": …"),
+            (Format::Json | Format::Binary, _, true) => ("\"", "\": ENC[…]"),
+            (Format::Json | Format::Binary, ..) => ("\"", "\": …"),
+            (Format::Dotenv, _, true) => ("", "=ENC[…]"),
+            (Format::Dotenv, ..) => ("", "=…"),
+            (Format::Ini, true, _) => ("[", "]"),
+            (Format::Ini, false, true) => ("", " = ENC[…]"),
+            (Format::Ini, false, false) => ("", " = …"),
+        };
+        let name = String::from_utf8_lossy(nearest.name).into_owned();
+        Some(KeyPlace { name, around, place: nearest.place, levels: nearest.depth + 1 })
     }
 
     /// Finds a value in the first (usually only) document of the file.

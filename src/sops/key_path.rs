@@ -1,6 +1,6 @@
 //! Names one value of a document: the `key` of a secret in the manifest.
 
-use super::tree::{Item, Map, Value};
+use super::tree::{Entry, Item, Map, Place, Value};
 
 /// Levels separated by `/`. At each level the shortest key is tried first; a key that holds a `/` itself is found
 /// when splitting there finds nothing. A number names an element of a list, counted from 0.
@@ -42,6 +42,36 @@ impl KeyPath {
         }
     }
 
+    /// The key that the path comes nearest to when it is split at every `/`, and how many levels above it there are.
+    /// List indexes and what a merge key brings in lead on, and have no key of their own.
+    #[must_use]
+    pub fn nearest<'t>(&self, map: &'t Map) -> Option<Key<'t>> {
+        let mut nearest = None;
+        let mut container = Container::Map(map);
+        for (depth, level) in self.0.split('/').enumerate() {
+            let found = match container {
+                Container::Map(map) => {
+                    let own = map.0.iter().rev().find_map(|entry| match entry {
+                        Entry::Pair { key, place, value } if **key == *level.as_bytes() => {
+                            Some(Key { name: key, place: *place, value, depth })
+                        }
+                        _ => None,
+                    });
+                    nearest = own.or(nearest);
+                    lookup(map, level)
+                }
+                Container::List(items) => element(items, level),
+                Container::None(_) => None,
+            };
+            container = match found {
+                Some(Value::Map(map)) => Container::Map(map),
+                Some(Value::List(items)) => Container::List(items),
+                _ => break,
+            };
+        }
+        nearest
+    }
+
     /// Walks the plain split again to say where it ends.
     fn explain(&self, map: &Map) -> FindError {
         let mut path = String::new();
@@ -68,6 +98,16 @@ impl KeyPath {
         }
         FindError::Missing { path, siblings: Vec::new() }
     }
+}
+
+/// A key of a document, where it stands, and what it names.
+#[derive(Clone, Copy)]
+pub struct Key<'t> {
+    pub name: &'t [u8],
+    pub place: Place,
+    pub value: &'t Value,
+    /// Levels above it.
+    pub depth: usize,
 }
 
 enum Container<'t> {

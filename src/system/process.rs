@@ -12,9 +12,12 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
+
+use nix::unistd::{Gid, Uid};
 
 use crate::secret::SecretBytes;
 pub use running::Running;
@@ -35,9 +38,14 @@ impl Surroundings {
     /// `PATH`
     #[must_use]
     pub fn path(&self) -> Option<&OsStr> {
-        let path = self.environment.iter().find(|(name, _)| name == "PATH");
-        path.map(|(_, value)| value.as_os_str())
+        variable(&self.environment, "PATH")
     }
+}
+
+/// The value of the variable `name`.
+#[must_use]
+pub fn variable<'v>(variables: &'v Variables, name: &str) -> Option<&'v OsStr> {
+    variables.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_os_str())
 }
 
 /// What a program may take.
@@ -99,6 +107,25 @@ pub fn run(
 ) -> Result<Output, ProcessError> {
     let mut running = Running::start(program, arguments, environment, limits)?;
     running.send(input);
+    running.close_input();
+    running.finish()
+}
+
+/// As [`run`], as the user `uid` in the group `gid` alone, without input.
+///
+/// # Errors
+/// As [`run`]'s.
+pub fn run_as(
+    (uid, gid): (Uid, Gid),
+    program: &Path,
+    arguments: &[impl AsRef<OsStr>],
+    environment: &Variables,
+    limits: Limits,
+) -> Result<Output, ProcessError> {
+    let mut command = Command::new(program);
+    // Before it takes the number of another user, root leaves all its groups: that is in std's `uid`.
+    command.args(arguments).uid(uid.as_raw()).gid(gid.as_raw());
+    let mut running = Running::launch(command, environment, limits)?;
     running.close_input();
     running.finish()
 }

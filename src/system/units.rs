@@ -1,5 +1,8 @@
 //! Tells systemd, or whoever runs the activation, which units use what changed.
 
+mod user;
+
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,6 +12,10 @@ use std::process::{Command, ExitStatus, Stdio};
 use super::file::{FileError, words};
 use crate::changes::Units;
 use crate::diagnostic::Printable;
+pub use user::UserUnitsError;
+
+/// The exit status of `systemctl` when a unit is not there.
+const NO_SUCH_UNIT: i32 = 5;
 
 /// How units are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +39,9 @@ pub enum UnitsError {
     Start { verb: &'static str, cause: std::io::Error },
     #[error("'systemctl {verb}' failed ({status}) for the units {units}")]
     Failed { verb: &'static str, status: ExitStatus, units: String },
+    /// All others were told.
+    #[error("there is no unit '{unit}', so 'systemctl {verb}' did nothing for it")]
+    Unknown { verb: &'static str, unit: String },
 }
 
 impl Channel {
@@ -51,16 +61,43 @@ impl Channel {
     }
 }
 
-/// Tells of every unit. Everything is tried; the failures are returned.
-#[must_use]
-pub fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
+/// Tells of changes.
+pub struct Messenger {
+    pub channel: Channel,
+    /// Only the units of the user that runs this program are to be told.
+    pub user_mode: bool,
+    /// `PATH`, to find `systemctl` for users.
+    pub path: Option<OsString>,
+}
+
+impl Messenger {
+    /// Tells of every unit of the machine. Everything is tried; the failures are returned.
+    #[must_use]
+    pub fn tell(&self, units: &Units<'_>) -> Vec<UnitsError> {
+        tell(units, self.channel)
+    }
+
+    /// Tells of the units of users. Everything is tried; the failures are returned.
+    #[must_use]
+    pub fn tell_users(&self, units: &Units<'_>) -> Vec<UserUnitsError> {
+        if self.channel.is_dry() {
+            say("restart", " of users", &units.restart_user);
+            return Vec::new();
+        }
+        user::restart(&units.restart_user, self.user_mode, self.path.as_deref())
+    }
+}
+
+fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
     let told = match channel {
         Channel::Systemctl => {
-            [systemctl("try-restart", &units.restart), systemctl("try-reload-or-restart", &units.reload)]
+            let mut failed = systemctl("try-restart", &units.restart);
+            failed.extend(systemctl("try-reload-or-restart", &units.reload));
+            return failed;
         }
         Channel::WouldSystemctl => {
-            say("restart", &units.restart);
-            say("reload", &units.reload);
+            say("restart", "", &units.restart);
+            say("reload", "", &units.reload);
             return Vec::new();
         }
         Channel::Lists => [
@@ -77,9 +114,9 @@ pub fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
 
 /// Without blocking: the program runs before the units that it restarts may start, so waiting for one would be for
 /// ever. `try-` leaves alone what does not run: it will start with the new secret.
-fn systemctl(verb: &'static str, units: &[&str]) -> Result<(), UnitsError> {
+fn systemctl(verb: &'static str, units: &[&str]) -> Vec<UnitsError> {
     if units.is_empty() {
-        return Ok(());
+        return Vec::new();
     }
     // Few units have such names, `-.mount` among them; all others are given as the original gives them.
     let looks_like_option = units.iter().any(|unit| unit.starts_with('-'));
@@ -92,13 +129,36 @@ fn systemctl(verb: &'static str, units: &[&str]) -> Result<(), UnitsError> {
         .stdin(Stdio::null())
         // Standard output is for the changes of secrets.
         .stdout(std::io::stderr())
-        .status()
-        .map_err(|cause| UnitsError::Start { verb, cause })?;
-    if status.success() { Ok(()) } else { Err(UnitsError::Failed { verb, status, units: units.join(", ") }) }
+        .status();
+    let status = match status {
+        Ok(status) if status.success() => return Vec::new(),
+        Ok(status) => status,
+        Err(cause) => return vec![UnitsError::Start { verb, cause }],
+    };
+    let unknown: Vec<&str> = if status.code() == Some(NO_SUCH_UNIT) { unknown(units) } else { Vec::new() };
+    if unknown.is_empty() {
+        return vec![UnitsError::Failed { verb, status, units: units.join(", ") }];
+    }
+    unknown.into_iter().map(|unit| UnitsError::Unknown { verb, unit: unit.to_owned() }).collect()
 }
 
-fn say(verb: &str, units: &[&str]) {
-    let lines: Vec<String> = units.iter().map(|unit| format!("would {verb} {}\n", Printable(unit))).collect();
+/// Those of `units` that systemd cannot load for want of a file.
+fn unknown<'u>(units: &[&'u str]) -> Vec<&'u str> {
+    let is_unknown = |unit: &&&str| {
+        let asked = Command::new("systemctl")
+            .args(["show", "--property=LoadState", "--", unit])
+            .env_remove("SOPS_AGE_KEY")
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
+        asked.is_ok_and(|answer| answer.stdout.trim_ascii() == b"LoadState=not-found")
+    };
+    units.iter().filter(is_unknown).copied().collect()
+}
+
+fn say(verb: &str, whose: &str, units: &[&str]) {
+    let lines: Vec<String> =
+        units.iter().map(|unit| format!("would {verb} {}{whose}\n", Printable(unit))).collect();
     // There is nobody to tell when standard error is gone.
     let _ = std::io::stderr().lock().write_all(lines.concat().as_bytes());
 }

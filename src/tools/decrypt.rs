@@ -46,7 +46,7 @@ fn write(asked: &Decrypt, document: &Document<Opened>) -> Result<(), Report> {
     let value = document.pick(&KeyPath::new(key)).map_err(|error| {
         let diagnostic = Diagnostic::new(format!("cannot print a value of '{file}': {error}"));
         let diagnostic = match &error {
-            PickError::Find(missing) => decrypted::explain_missing(diagnostic, missing),
+            PickError::Find(missing) => decrypted::explain_missing(diagnostic, "", missing),
             _ => diagnostic,
         };
         diagnostic.help("name a value with --extract as a secret's `key` does: 'database/password'")

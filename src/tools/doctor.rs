@@ -141,7 +141,7 @@ fn values(files: &[File], findings: &mut Findings) {
     for file in files {
         if let Err(Failure::Own(diagnostic)) = &file.content {
             failed = true;
-            findings.problem_of(Area::Secrets, &file.target.title, diagnostic.clone());
+            findings.problem_of(Area::Secrets, &file.target.option, diagnostic.clone());
         }
     }
     if !failed && files.iter().all(|file| file.content.is_ok()) {

@@ -18,10 +18,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use case::Case;
+use case::{Case, Gpg};
 use golden::Golden;
 use machine::Seen;
 
+use crate::gnupg::has_gpg;
 use crate::machine::{PROGRAM, text};
 use crate::namespace::Namespace;
 
@@ -69,6 +70,10 @@ fn every_case_does_what_the_original_did() {
 
 /// What is wrong with the case, or nothing. None where there are no namespaces.
 fn verdict(case: &Case, original: Option<&Path>) -> Option<String> {
+    if case.gpg == Some(Gpg::Both) && !has_gpg() {
+        eprintln!("skipped: {}: cannot run gpg", case.name);
+        return Some(String::new());
+    }
     let ours = machine::run(case, PROGRAM.as_ref())?;
     let theirs = match original {
         Some(program) => Some(machine::run(case, program)?),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::machine::repository;
 
 /// The modules from the bottom to the top. One may use those of the lines above its own, and none of its own line.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["secret", "diagnostic"],
     &["sops"],
     &["manifest", "recipient", "template"],
@@ -15,6 +15,7 @@ const LAYERS: [&[&str]; 8] = [
     &["system"],
     &["keys", "log"],
     &["cli", "load"],
+    &["check"],
 ];
 /// These use everything.
 const TOP: [&str; 2] = ["run", "tools"];

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use sops_activate::diagnostic::Printable;
 
+use crate::gnupg::has_gpg;
 use crate::machine::{Machine, PROGRAM, output, repository, text};
 
 /// One failing run.
@@ -22,6 +23,7 @@ pub struct Case {
     arguments: Vec<&'static str>,
     in_namespace: bool,
     in_memory: bool,
+    needs_gpg: bool,
     prepare: Box<dyn Fn(&Machine)>,
 }
 
@@ -35,6 +37,7 @@ impl Case {
             arguments: vec!["DIR/manifest.json"],
             in_namespace: false,
             in_memory: false,
+            needs_gpg: false,
             prepare: Box::new(prepare),
         }
     }
@@ -77,6 +80,33 @@ impl Case {
         })
     }
 
+    /// One secret of a file for the OpenPGP key of the fixtures, with the home of gpg in `DIR/gnupg`: `prepare` is a
+    /// shell script that makes it, and may write a program `DIR/gpg`.
+    fn gpg(name: &'static str, prepare: &'static str) -> Self {
+        Self::new(name, move |machine| {
+            machine.copy("fixtures/recipients/only-pgp.yaml", "secrets.yaml");
+            machine.copy("fixtures/keys/pgp.asc", "pgp.asc");
+            machine.manifest(
+                json!({"secrets": [secret("db/password", "value", "secrets.yaml")], "gnupgHome": "DIR/gnupg"}),
+            );
+            let script = machine.here(prepare);
+            let mut command = Command::new("sh");
+            let output = command.args(["-euc", &script]).current_dir(machine.path("")).output().unwrap();
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        })
+        .set("PATH", "/usr/bin:/bin")
+    }
+
+    /// The same with a program in place of gpg, a shell script.
+    fn fake_gpg(name: &'static str, prepare: &'static str) -> Self {
+        Self::gpg(name, prepare).set("SOPS_GPG_EXEC", "DIR/gpg")
+    }
+
+    fn with_gpg(mut self) -> Self {
+        self.needs_gpg = true;
+        self
+    }
+
     /// The secret `name` is the value of `key` in a file that has many keys.
     fn key(name: &'static str, secret_name: &'static str, key: &'static str) -> Self {
         Self::new(name, move |machine| {
@@ -104,6 +134,16 @@ impl Case {
         })
     }
 
+    /// And this is done on the machine, too.
+    fn preparing(mut self, more: impl Fn(&Machine) + 'static) -> Self {
+        let first = self.prepare;
+        self.prepare = Box::new(move |machine| {
+            first(machine);
+            more(machine);
+        });
+        self
+    }
+
     fn called(mut self, program: &'static str) -> Self {
         self.program = program;
         self
@@ -115,6 +155,7 @@ impl Case {
     }
 
     fn set(mut self, variable: &'static str, value: impl Into<String>) -> Self {
+        self.environment.retain(|(name, _)| *name != variable);
         self.environment.push((variable, value.into()));
         self
     }
@@ -137,6 +178,10 @@ impl Case {
         if self.in_memory && !machine.is_in_memory() {
             return None;
         }
+        if self.needs_gpg && !has_gpg() {
+            eprintln!("skipped: {}: cannot run gpg", self.name);
+            return None;
+        }
         (self.prepare)(&machine);
         let mut command = machine.command(self.program, &self.arguments);
         if self.in_namespace {
@@ -154,7 +199,29 @@ impl Case {
             // Empty is as good as unset for the one variable that is there without being asked for.
             command.env(variable, machine.here(value));
         }
-        Some((machine, output(command)))
+        let output = output(command);
+        if self.needs_gpg {
+            // Its agent would outlive the machine.
+            let ended = Command::new("gpgconf")
+                .arg("--homedir")
+                .arg(machine.path("gnupg"))
+                .args(["--kill", "all"])
+                .status();
+            assert!(ended.unwrap().success());
+        }
+        Some((machine, output))
+    }
+
+    /// How the run differs from its transcript, which is written anew if the tester asks for that.
+    pub fn review(&self, machine: &Machine, output: &Output) -> Option<String> {
+        let path = directory().join(format!("{}.txt", self.name));
+        let found = self.transcript(machine, output);
+        if is_update() {
+            fs::write(path, found).unwrap();
+            return None;
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        (found != expected).then(|| format!("--- {}\n{expected}+++ now\n{found}", self.name))
     }
 
     fn transcript(&self, machine: &Machine, output: &Output) -> String {
@@ -184,10 +251,22 @@ fn with_line(text: &str, number: usize, line: &str) -> String {
 }
 
 pub fn cases() -> Vec<Case> {
-    [command_line(), manifests(), plans(), files(), damage(), keys(), values(), places()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        command_line(),
+        manifests(),
+        plans(),
+        files(),
+        damage(),
+        keys(),
+        gpg(),
+        values(),
+        places(),
+        checks(),
+        checks_of_plans(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn command_line() -> Vec<Case> {
@@ -400,6 +479,44 @@ fn keys() -> Vec<Case> {
     ]
 }
 
+fn gpg() -> Vec<Case> {
+    let home = "mkdir -m 0700 gnupg";
+    vec![
+        Case::gpg("gpg-key-with-a-passphrase", GPG_HOME_LOCKED).with_gpg(),
+        Case::gpg("gpg-key-missing", home).with_gpg(),
+        Case::gpg("gpg-missing", home).set("PATH", "DIR/no-such-directory"),
+        Case::fake_gpg("gpg-exec-wrong", home),
+        Case::gpg("gpg-home-missing", ":"),
+        Case::gpg("gpg-home-is-a-file", "touch gnupg"),
+        Case::fake_gpg(
+            "gpg-floods",
+            "mkdir gnupg; echo 'cat /dev/zero >&2 & cat /dev/zero' >gpg; sed -i '1i #!/bin/sh' gpg; chmod +x gpg",
+        ),
+        Case::fake_gpg("gpg-is-killed", "mkdir gnupg; printf '#!/bin/sh\\nkill -9 $$\\n' >gpg; chmod +x gpg"),
+        Case::fake_gpg(
+            "gpg-complains",
+            "mkdir gnupg; printf '#!/bin/sh\\nhead -c 300000 /dev/zero >&2\\necho >&2\\necho gpg: no agent >&2; exit 2\\n' >gpg; chmod +x gpg",
+        ),
+    ]
+}
+
+const GPG_HOME_LOCKED: &str = "
+    mkdir -m 0700 gnupg
+    gpg='gpg --homedir gnupg --batch --quiet'
+    $gpg --import pgp.asc
+    $gpg --pinentry-mode=loopback --passphrase 'correct horse' --passwd FBA239CF16571AB75D813A4CD76C13565E129852
+    gpgconf --homedir gnupg --kill all
+";
+
+/// A gpg that never ends, with a child, which holds `DIR/fifo` open. It takes the whole
+/// time limit, so that only one test runs it.
+pub fn hanging_gpg() -> Case {
+    Case::fake_gpg(
+        "gpg-hangs",
+        "mkdir gnupg; mkfifo fifo; printf '#!/bin/sh\\nexec 9<>DIR/fifo\\nsleep 600 &\\nsleep 600\\n' >gpg; chmod +x gpg",
+    )
+}
+
 fn values() -> Vec<Case> {
     vec![
         Case::key("key-nearly-right", "db/password", "nested/deep/deeper/deepst"),
@@ -455,35 +572,145 @@ fn places() -> Vec<Case> {
     ]
 }
 
+/// What a build tells: the check modes.
+fn checks() -> Vec<Case> {
+    let sopsfile = ["-check-mode=sopsfile", "DIR/manifest.json"];
+    let of = |name: &str, key: &str, file: &str, format: &str| {
+        let mut secret = secret(name, key, file);
+        secret["format"] = json!(format);
+        secret
+    };
+    let key = |name, key: &'static str| Case::key(name, "db/password", key).with(&sopsfile);
+    let json_key = move |name, key: &'static str| {
+        Case::new(name, move |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.json", "secrets.json");
+            machine.manifest(json!({"secrets": [of("db/password", key, "secrets.json", "json")]}));
+        })
+        .with(&sopsfile)
+    };
+    let broken = |name, source: String| Case::file(name, "plain", source).with(&sopsfile);
+    let not = |name, format, fixture| Case::format(name, format, fixture).with(&sopsfile);
+    let yaml = text("fixtures/sops/3.13.3/rich.yaml");
+    vec![
+        key("check-key-nearly-right-at-the-top", "plian"),
+        key("check-key-nearly-right-below", "nested/deep/deeper/deepst"),
+        key("check-key-missing-below", "nested/deep/password"),
+        key("check-key-below-a-string", "plain/password"),
+        key("check-index-beyond-a-list", "nested/list/99"),
+        key("check-key-null", "nothing"),
+        json_key("check-json-key-nearly-right", "plian"),
+        json_key("check-json-key-missing-below", "nested/deep/password"),
+        broken("check-merge-conflict", with_line(&with_line(&yaml, 5, "======="), 4, "<<<<<<< HEAD")),
+        broken("check-truncated-yaml", yaml.get(..yaml.len() / 3).unwrap_or_default().to_owned()),
+        broken("check-tab", format!("b:\n\tc: d\n{yaml}")),
+        broken("check-not-encrypted", "db:\n  password: hunter2-hunter2\n".to_owned()),
+        broken("check-no-mac", {
+            let lines = yaml.lines().filter(|line| !line.trim_start().starts_with("mac:"));
+            lines.collect::<Vec<_>>().join("\n") + "\n"
+        }),
+        Case::new("check-truncated-json", |machine| {
+            let json = text("fixtures/sops/3.13.3/rich.json");
+            machine.write("secrets", json.get(..json.len() / 3).unwrap_or_default());
+            machine.manifest(json!({"secrets": [{"name": "a", "key": "a", "mode": "0400", "sopsFile": "DIR/secrets", "format": "json"}]}));
+        })
+        .with(&sopsfile),
+        not("check-not-yaml-but-dotenv", "yaml", "fixtures/sops/3.13.3/rich.env"),
+        not("check-not-ini-but-json", "ini", "fixtures/sops/3.13.3/rich.json"),
+        not("check-not-dotenv-but-ini", "dotenv", "fixtures/sops/3.13.3/rich.ini"),
+        not("check-not-json-but-yaml", "json", "fixtures/sops/3.13.3/rich.yaml"),
+        not("check-not-binary-but-json", "binary", "fixtures/sops/3.13.3/rich.json"),
+        Case::new("check-file-is-a-directory", |machine| {
+            fs::create_dir(machine.path("secrets.yaml")).unwrap();
+            machine.manifest(json!({"secrets": [secret("db/password", "a", "secrets.yaml")]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-several-files", move |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.yaml", "secrets.yaml");
+            machine.copy("fixtures/sops/3.13.3/rich.json", "other.json");
+            machine.write("plain.yaml", "db:\n  password: hunter2-hunter2\n");
+            machine.manifest(json!({"secrets": [
+                secret("db/password", "plian", "secrets.yaml"),
+                secret("db/user", "plain/user", "secrets.yaml"),
+                secret("gone", "a", "gone.yaml"),
+                secret("unencrypted", "db", "plain.yaml"),
+                {"name": "api", "key": "nested/deep/password", "mode": "0400", "sopsFile": "DIR/other.json", "format": "json"},
+            ]}));
+        })
+        .with(&sopsfile),
+    ]
+}
+
+/// The same, of what no sops file is read for.
+fn checks_of_plans() -> Vec<Case> {
+    const UNKNOWN: &str =
+        "<SOPS:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef:PLACEHOLDER>";
+    let manifest = ["-check-mode=manifest", "DIR/manifest.json"];
+    let plan = |name, fields: Value| {
+        Case::new(name, move |machine| machine.manifest(fields.clone())).with(&manifest)
+    };
+    let simple = |name: &str| secret(name, "a", "secrets.yaml");
+    let set = |name: &str, field: &str, value: &str| {
+        let mut secret = simple(name);
+        secret[field] = json!(value);
+        secret
+    };
+    vec![
+        plan("check-bad-mode", json!({"secrets": [set("db/password", "mode", "u=r")]})),
+        plan("check-unknown-format", json!({"secrets": [set("db/password", "format", "toml")]})),
+        plan("check-escaping-name", json!({"secrets": [simple("../escape")]})),
+        plan("check-duplicate-names", json!({"secrets": [simple("token"), simple("token")]})),
+        plan(
+            "check-two-secrets-on-one-path",
+            json!({"secrets": [set("one", "path", "/etc/key"), set("other", "path", "/etc/key")]}),
+        ),
+        plan(
+            "check-two-formats-of-one-file",
+            json!({"secrets": [simple("one"), set("other", "format", "json")]}),
+        ),
+        plan(
+            "check-empty-and-equal-placeholders",
+            json!({
+                "secrets": [simple("one"), simple("other"), simple("third")],
+                "templates": [{"name": "app.conf", "mode": "0400", "content": "x"}],
+                "placeholderBySecretName": {"one": "<SAME>", "other": "<SAME>", "third": ""},
+            }),
+        ),
+        plan(
+            "check-placeholder-of-a-secret-for-users",
+            json!({
+                "secrets": [simple("token")],
+                "templates": [{"name": "app.conf", "mode": "0400", "content": format!("user = app\nhash = {UNKNOWN}\n")}],
+                "placeholderBySecretName": {"token": "<TOKEN>", "root-password": UNKNOWN},
+            }),
+        ),
+        Case::template("check-placeholder-unresolved-in-a-file", json!({"file": "DIR/app.conf.in"}))
+            .preparing(|machine| machine.write("app.conf.in", format!("user = app\nhash = {UNKNOWN}\n")))
+            .with(&manifest),
+    ]
+}
+
 fn directory() -> PathBuf {
     repository("tests/transcripts")
 }
 
-#[test]
 #[expect(clippy::disallowed_methods, reason = "the one who runs the tests says so in the environment")]
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_TRANSCRIPTS").is_some()
+}
+
+#[test]
 fn every_failure_reads_as_reviewed() {
-    let update = std::env::var_os("UPDATE_TRANSCRIPTS").is_some();
-    let mut differing = Vec::new();
-    for case in cases() {
-        let Some((machine, output)) = case.run() else { continue };
-        let path = directory().join(format!("{}.txt", case.name));
-        let found = case.transcript(&machine, &output);
-        if update {
-            fs::create_dir_all(directory()).unwrap();
-            fs::write(path, found).unwrap();
-        } else {
-            let expected = fs::read_to_string(&path).unwrap_or_default();
-            if found != expected {
-                differing.push(format!("--- {}\n{expected}+++ now\n{found}", case.name));
-            }
-        }
-    }
+    let runs = cases()
+        .into_iter()
+        .filter_map(|case| case.run().map(|(machine, output)| case.review(&machine, &output)));
+    let differing: Vec<String> = runs.flatten().collect();
     assert!(differing.is_empty(), "{} transcripts differ:\n{}", differing.len(), differing.join("\n"));
 }
 
 #[test]
 fn every_transcript_has_its_run_and_no_two_the_same() {
-    let cases = cases();
+    let mut cases = cases();
+    cases.push(hanging_gpg());
     let names: BTreeSet<String> = cases.iter().map(|case| format!("{}.txt", case.name)).collect();
     assert_eq!(names.len(), cases.len());
     let files: BTreeSet<String> = fs::read_dir(directory())

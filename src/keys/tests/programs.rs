@@ -195,7 +195,7 @@ mod gpg {
         let scripts = scripts.with("gpg", PRINT_DATA_KEY);
         assert_eq!(
             refusal(&scripts.keyring(), &pgp_stanza()),
-            "the gpg home '/no/such/home' is no directory"
+            "cannot use the gpg home '/no/such/home': it does not exist"
         );
     }
 }

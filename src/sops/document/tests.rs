@@ -153,3 +153,83 @@ proptest! {
         }
     }
 }
+
+/// A document of every format with the names `names`, each below a section `s` where there are sections.
+fn with_keys(format: Format, names: &[String], indent: usize) -> String {
+    let space = " ".repeat(indent);
+    let mut text = String::new();
+    match format {
+        Format::Yaml => {
+            text.push_str("s:\n");
+            for name in names {
+                text.extend([format!("{space}{name}: MARKER-of-a-value\n")]);
+            }
+            text += "sops:\n  mac: x\n  lastmodified: \"2024-01-02T03:04:05Z\"\n  version: 3.9.0\n  age:\n    - {recipient: a, enc: b}\n";
+        }
+        Format::Json | Format::Binary => {
+            text.push_str("{\"s\": {");
+            for (index, name) in names.iter().enumerate() {
+                let comma = if index > 0 { "," } else { "" };
+                text.extend([format!("{comma}\n{space}\"{name}\": \"MARKER-of-a-value\"")]);
+            }
+            text += "}, \"sops\": {\"mac\": \"x\", \"lastmodified\": \"2024-01-02T03:04:05Z\", \"version\": \"3.9.0\", \"age\": [{\"recipient\": \"a\", \"enc\": \"b\"}]}}\n";
+        }
+        Format::Dotenv => {
+            for name in names {
+                text.extend([format!("{name}=MARKER-of-a-value\n")]);
+            }
+            text += "sops_mac=x\nsops_lastmodified=2024-01-02T03:04:05Z\nsops_version=3.9.0\nsops_age__list_0__map_recipient=a\nsops_age__list_0__map_enc=b\n";
+        }
+        Format::Ini => {
+            text.push_str("[s]\n");
+            for name in names {
+                text.extend([format!("{space}{name} = MARKER-of-a-value\n")]);
+            }
+            text += "[sops]\nmac = x\nlastmodified = 2024-01-02T03:04:05Z\nversion = 3.9.0\nage__list_0__map_recipient = a\nage__list_0__map_enc = b\n";
+        }
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_place_of_a_key_is_where_it_stands_and_tells_nothing_of_its_value(
+        names in prop::collection::btree_set("k[a-zé]{0,6}", 1..6),
+        indent in 1_usize..9,
+        wanted in any::<Index>(),
+    ) {
+        let names: Vec<String> = names.into_iter().collect();
+        let name = wanted.get(&names);
+        for format in [Format::Yaml, Format::Json, Format::Binary, Format::Dotenv, Format::Ini] {
+            let text = with_keys(format, &names, indent);
+            let Ok(document) = Document::parse(format, SecretBytes::from(text.as_bytes())) else {
+                return Err(TestCaseError::fail(text));
+            };
+            let key = if format == Format::Dotenv { name.clone() } else { format!("s/{name}") };
+            let found = document.place_of(&KeyPath::new(&key)).unwrap();
+            let line = text.lines().nth(found.place.line as usize - 1).unwrap();
+            let here: String = line.chars().skip(found.place.column as usize - 1).collect();
+            let expected = format!("{}{name}", found.around.0);
+            prop_assert!(here.starts_with(&expected), "{:?} {:?} {}", format, found, text);
+            let shown = format!("{found:?}");
+            prop_assert!(!shown.contains("MARKER"));
+            // What is not there leads to where it would be.
+            let missing = document.place_of(&KeyPath::new(&format!("s/{name}/x"))).map(|place| place.name);
+            let section = (format != Format::Dotenv).then(|| name.clone());
+            prop_assert_eq!(missing, section);
+        }
+    }
+}
+
+#[test]
+fn the_place_of_a_section_is_its_line() {
+    let text = with_keys(Format::Ini, &["key".to_owned()], 1);
+    let document = Document::parse(Format::Ini, SecretBytes::from(text.as_bytes())).ok().unwrap();
+    let place = document.place_of(&KeyPath::new("s/missing")).unwrap();
+    assert_eq!(
+        (place.name.as_str(), place.around, place.place),
+        ("s", ("[", "]"), Place { line: 1, column: 1 })
+    );
+}

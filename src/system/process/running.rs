@@ -62,10 +62,21 @@ impl Running {
         environment: &Variables,
         limits: Limits,
     ) -> Result<Self, ProcessError> {
-        let failed = |cause| ProcessError::Start { program: program.to_owned(), cause };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self::launch(command, environment, limits)
+    }
+
+    /// Starts `command`, which says what is run and as whom; the rest is set here.
+    pub(super) fn launch(
+        mut command: Command,
+        environment: &Variables,
+        limits: Limits,
+    ) -> Result<Self, ProcessError> {
+        let program = PathBuf::from(command.get_program());
+        let failed = |cause| ProcessError::Start { program: program.clone(), cause };
         let (alive, ending) = io::pipe().map_err(failed)?;
-        let mut child = Command::new(program)
-            .args(arguments)
+        let mut child = command
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
@@ -76,7 +87,7 @@ impl Running {
             .map_err(failed)?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let mut running = Self {
-            program: program.to_owned(),
+            program: program.clone(),
             limits,
             deadline: Instant::now() + limits.time,
             alive,

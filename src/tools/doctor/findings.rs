@@ -71,7 +71,10 @@ impl Findings {
 
     /// `subject` is named with the help where that does not name it itself.
     pub fn problem_of(&mut self, area: Area, subject: &str, diagnostic: Diagnostic) {
-        let Diagnostic { problem, notes, help } = diagnostic;
+        let Diagnostic { problem, mut notes, help, location } = diagnostic;
+        if let Some(place) = location {
+            notes.insert(0, format!("at {}:{}:{}", place.path, place.line, place.column));
+        }
         let subject = subject.to_owned();
         self.0.push(Finding { area, state: State::Problem, text: problem, notes, help, subject });
     }

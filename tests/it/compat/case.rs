@@ -20,7 +20,18 @@ pub struct Case {
     /// Files of `tests/` by their place on the machine, beside those that every machine has.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// Who runs `gpg`; where only the original does, it is not on our `PATH`.
+    #[serde(default)]
+    pub gpg: Option<Gpg>,
     pub steps: Vec<Step>,
+}
+
+/// Who needs `gpg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gpg {
+    Original,
+    Both,
 }
 
 /// One activation.
@@ -38,6 +49,8 @@ pub struct Step {
     pub umask: String,
     /// Who runs it.
     pub uid: u32,
+    /// A capability that it lacks, as setpriv names it.
+    pub lacks: Option<String>,
     /// Texts to be looked for on standard error, which is else not compared: whether it has them is.
     pub mentions: Vec<String>,
     /// A file whose openings are to be counted.
@@ -53,6 +66,7 @@ impl Default for Step {
             env: BTreeMap::new(),
             umask: "022".into(),
             uid: 0,
+            lacks: None,
             mentions: Vec::new(),
             opened: None,
         }
@@ -75,6 +89,13 @@ impl Step {
             None => value,
         };
         all.into_iter().filter_map(|(name, text)| Some((name, value(text?)))).collect()
+    }
+
+    /// What starts the program, in a shell.
+    pub fn prefix(&self) -> String {
+        let without =
+            |capability| format!("setpriv --bounding-set -{capability} --inh-caps -{capability} --");
+        self.lacks.as_ref().map(without).unwrap_or_default()
     }
 
     /// The text of the manifest, if it is a new one.

@@ -15,8 +15,8 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde::{Deserialize, Serialize};
 
-use super::case::{Case, Step};
-use crate::machine::{output, repository};
+use super::case::{Case, Gpg, Step};
+use crate::machine::{PROGRAM, output, repository};
 use crate::namespace::Namespace;
 
 /// What is seen after each activation, in lines.
@@ -27,6 +27,8 @@ pub type Seen = Vec<Vec<String>>;
 pub struct Job {
     case: Case,
     program: PathBuf,
+    /// Whether there is no program but those of the case.
+    is_bare: bool,
 }
 
 /// What every machine has from the start, and the state that the original does not have; these are not looked at.
@@ -53,13 +55,17 @@ echo \"systemctl $* (/run/secrets: $(readlink /run/secrets))\" >>/run/systemctl.
 test ! -e /var/program/systemctl-fails
 ";
 
+/// Where the steps of a case that needs one make the home of `gpg`; it is not looked at.
+const GNUPG_HOME: &str = "/etc/sops/gnupg";
+
 /// A text longer than this is told by its hash.
 const SHOWN: usize = 400;
 
 /// Runs the case with the program on a new machine. None where that cannot be, with the reason printed.
 pub fn run(case: &Case, program: &Path) -> Option<Seen> {
     let inside = Namespace::new()?;
-    let job = Job { case: case.clone(), program: fs::canonicalize(program).unwrap() };
+    let is_bare = case.gpg == Some(Gpg::Original) && program == Path::new(PROGRAM);
+    let job = Job { case: case.clone(), program: fs::canonicalize(program).unwrap(), is_bare };
     let mut command = inside.command(std::env::current_exe().unwrap().to_str().unwrap());
     command.args(["--exact", "compat::inside", "--ignored", "--nocapture", "--test-threads=1"]);
     command.env("COMPAT_JOB", serde_json::to_string(&job).unwrap());
@@ -74,7 +80,14 @@ pub fn run(case: &Case, program: &Path) -> Option<Seen> {
 /// Runs the case here, which must be a namespace of its own.
 pub fn perform(job: &Job) -> Seen {
     set_up(job);
-    job.case.steps.iter().map(|step| activate(&job.case.name, step)).collect()
+    let seen = job.case.steps.iter().map(|step| activate(job, step)).collect();
+    if job.case.gpg == Some(Gpg::Both) {
+        // An agent would outlive the namespace.
+        let ended =
+            Command::new("gpgconf").args(["--homedir", GNUPG_HOME, "--kill", "all"]).status().unwrap();
+        assert!(ended.success());
+    }
+    seen
 }
 
 fn set_up(job: &Job) {
@@ -131,19 +144,23 @@ fn set_up(job: &Job) {
     std::env::set_current_dir("/").unwrap();
 }
 
-fn activate(case: &str, step: &Step) -> Vec<String> {
+fn activate(job: &Job, step: &Step) -> Vec<String> {
+    let case = &job.case.name;
     if let Some(manifest) = step.manifest() {
         fs::write("/etc/sops/manifest.json", manifest).unwrap();
     }
     let before = Command::new("sh").args(["-euc", &step.before]).status().unwrap();
     assert!(before.success(), "{case}: the commands before fail: {}", step.before);
-    let mut command = Command::new("sh");
+    let mut command = Command::new("/bin/sh");
     command.args([
         "-c",
-        &format!("umask {}; exec \"$0\" \"$@\"", step.umask),
+        &format!("umask {}; exec {} \"$0\" \"$@\"", step.umask, step.prefix()),
         "/var/program/sops-install-secrets",
     ]);
     command.args(&step.arguments).env_clear().envs(step.environment()).stdin(Stdio::null());
+    if job.is_bare {
+        command.env("PATH", "/var/program");
+    }
     if step.uid != 0 {
         command.uid(step.uid).gid(step.uid);
     }

@@ -1,0 +1,136 @@
+//! The check modes: every problem of a plan and its files in one report, without keys, users or a place for secrets.
+//!
+//! They run where the system is built. A problem at a place in a file is shown with its line and column; of the file's
+//! text only names of keys are shown, never a line as it stands there, which may hold a value.
+
+use std::path::Path;
+
+use crate::cli::Check;
+use crate::decrypted::{self, Markers};
+use crate::diagnostic::{Diagnostic, KeyLine, Location, Report};
+use crate::load;
+use crate::plan::{Plan, Secret, Selection, SopsFile, Template, TemplateSource};
+use crate::secret::SecretBytes;
+use crate::sops::document::{Document, PickError, Sealed};
+use crate::sops::format::{EmitError, Format};
+use crate::sops::key_path::{FindError, KeyPath};
+use crate::template::TemplateError;
+
+/// Checks what can be checked while everything is still encrypted.
+///
+/// # Errors
+/// With every problem.
+pub fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
+    let mut report = Report::default();
+    let markers = Markers::new(plan);
+    for (template, file) in plan.templates.iter().zip(load::template_files(plan)) {
+        let file = match file.transpose() {
+            Ok(file) => file,
+            Err(diagnostic) => {
+                report.push(diagnostic);
+                continue;
+            }
+        };
+        check_template(plan, &markers, template, file.as_ref(), &mut report);
+    }
+    if extent == Check::SopsFile {
+        for (file, document) in plan.files.iter().zip(load::read_all(plan)) {
+            match document {
+                Ok(document) => check_file(plan, file, &document, &mut report),
+                Err(diagnostic) => report.push(diagnostic),
+            }
+        }
+    }
+    report.or(())
+}
+
+/// Checks that every placeholder of a template stands for a secret of the plan.
+fn check_template(
+    plan: &Plan,
+    markers: &Markers,
+    template: &Template,
+    file: Option<&SecretBytes>,
+    report: &mut Report,
+) {
+    let (text, path) = match &template.source {
+        TemplateSource::Content(text) => (text.as_bytes(), None),
+        TemplateSource::File(path) => (file.map(SecretBytes::expose).unwrap_or_default(), Some(path)),
+    };
+    let Err(error) = markers.check(template, text) else { return };
+    let TemplateError::Unresolved { line, column, offset } = error;
+    let mut diagnostic = decrypted::unresolved(&template.target, &error);
+    diagnostic = diagnostic.at(match path {
+        Some(path) => load::location(path, line, column),
+        None => Location { path: format!("{}.content", template.target.option), line, column, key: None },
+    });
+    let rest = text.get(offset..).unwrap_or_default();
+    let elsewhere = plan.placeholders_elsewhere.iter().find(|(_, text)| rest.starts_with(text.as_bytes()));
+    if let Some((name, _)) = elsewhere {
+        diagnostic = diagnostic
+            .note(format!("it is the placeholder of secret '{name}', which is not in this manifest"))
+            .help(format!(
+                "secrets with `neededForUsers` cannot be used in templates: declare another secret with the same `sopsFile` and `key` and without it, and use its placeholder instead of that of '{name}'"
+            ));
+    }
+    report.push(diagnostic);
+}
+
+fn check_file(plan: &Plan, file: &SopsFile, document: &Document<Sealed>, report: &mut Report) {
+    if document.metadata().mac.is_empty() {
+        let path = file.path.display();
+        report.push(
+            Diagnostic::new(format!("cannot use '{path}': it has no MAC"))
+                .help("the file was not left so by sops: restore it from version control"),
+        );
+    }
+    for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
+        let checked = match &secret.selection {
+            Selection::Value(key) => document.locate(key).map_err(|error| (error, key.clone())),
+            Selection::Whole if file.format == Format::Binary => {
+                let key = KeyPath::new("data");
+                match document.locate(&key) {
+                    Ok(()) => Ok(()),
+                    Err(PickError::Find(_)) => Err((EmitError::NoBinaryData.into(), key)),
+                    Err(_) => Err((EmitError::BinaryDataNotString.into(), key)),
+                }
+            }
+            Selection::Whole => Ok(()),
+        };
+        if let Err((error, key)) = checked {
+            report.push(cannot_pick(secret, &file.path, document, &error, &key));
+        }
+    }
+}
+
+fn cannot_pick(
+    secret: &Secret,
+    path: &Path,
+    document: &Document<Sealed>,
+    error: &PickError,
+    key: &KeyPath,
+) -> Diagnostic {
+    let diagnostic = decrypted::cannot_pick(&secret.target, path, error);
+    let (key, remark) = match error {
+        PickError::Find(FindError::Missing { path, siblings }) => {
+            let (parent, wanted) = path.rsplit_once('/').unwrap_or(("", path));
+            match decrypted::nearest(wanted, siblings) {
+                Some(near) if parent.is_empty() => {
+                    (KeyPath::new(near), "a key with nearly this name".to_owned())
+                }
+                Some(near) => {
+                    (KeyPath::new(&format!("{parent}/{near}")), "a key with nearly this name".to_owned())
+                }
+                None => (KeyPath::new(parent), format!("'{wanted}' is not below this key")),
+            }
+        }
+        PickError::Find(FindError::NotAContainer { path, kind }) => {
+            (KeyPath::new(path), format!("this is {kind}"))
+        }
+        PickError::Null(_) => (key.clone(), "this is null".to_owned()),
+        PickError::Emit(_) => (key.clone(), "this is not a string".to_owned()),
+    };
+    let Some(place) = document.place_of(&key) else { return diagnostic };
+    let mut location = load::location(path, place.place.line, place.place.column);
+    location.key = Some(KeyLine { name: place.name, around: place.around, remark });
+    diagnostic.at(location)
+}
