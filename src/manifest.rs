@@ -43,6 +43,9 @@ pub struct Settings {
     pub user_mode: bool,
     #[serde(deserialize_with = "null_as_default")]
     pub logging: Logging,
+    /// Ours: what one failing secret means for the others.
+    #[serde(deserialize_with = "null_as_default")]
+    pub on_failure: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -175,7 +178,7 @@ fn elements<T: for<'de> Deserialize<'de>>(noun: &str, raw: &[&RawValue], report:
 }
 
 /// What a field of any part of the manifest has to be.
-const TEXTS: [&str; 15] = [
+const TEXTS: [&str; 16] = [
     "name",
     "key",
     "extractKey",
@@ -191,6 +194,7 @@ const TEXTS: [&str; 15] = [
     "symlinkPath",
     "gnupgHome",
     "ageKeyFile",
+    "onFailure",
 ];
 const NUMBERS: [&str; 3] = ["uid", "gid", "keepGenerations"];
 const SWITCHES: [&str; 6] =

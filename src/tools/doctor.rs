@@ -116,9 +116,8 @@ fn machine(
     let opening = opening::Opening::new(plan, &keyring);
     opening.keys(&mounts, findings);
     let (key_facts, facts) = (opening.key_facts(), opening.files(findings));
-    let documents = opening.into_documents();
     let template_files = load::template_files(plan);
-    let secrets = decrypted::assemble(plan, &documents, &template_files);
+    let secrets = decrypted::assemble(plan, opening.documents(), &template_files);
     values(&secrets, findings);
     let accounts = match (plan.user_mode, asked.ignore_passwd) {
         (true, _) => Accounts::CurrentUser,

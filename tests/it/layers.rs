@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 9] = [
     &["decrypted", "changes"],
     &["system"],
     &["keys", "log"],
-    &["cli", "load"],
+    &["cli", "load", "outcome"],
     &["check"],
 ];
 /// These use everything.

@@ -25,6 +25,7 @@ mod leaks;
 mod machine;
 mod mount_fallback;
 mod namespace;
+mod partial;
 mod scenarios;
 mod seal;
 mod selection;

@@ -189,6 +189,21 @@ fn a_users_second_run_changes_nothing_and_a_third_with_other_values_the_generati
 }
 
 #[test]
+fn a_users_secret_that_fails_stays_as_it_was_beside_one_that_changes() {
+    let Some(user) = User::with_files() else { return };
+    assert_eq!(user.run(&user.manifest("api_key")), Answer::silent());
+    let mut partial = user.manifest("database/user");
+    partial["secrets"][1]["key"] = "none".into();
+    for _ in 0..2 {
+        let ran = user.run(&partial);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.stderr.contains("\n  secret 'b/c'   kept as it was   "), "{ran:?}");
+        let values = "cat $XDG_RUNTIME_DIR/secrets/a $HOME/100%/c; ls $XDG_RUNTIME_DIR/secrets.d";
+        assert_eq!(user.shell(values), format!("{USER}{API_KEY}2"));
+    }
+}
+
+#[test]
 fn a_store_that_is_not_in_memory_is_used_with_a_warning() {
     let Some(user) = User::with_files() else { return };
     if user.shell("stat -f -c %T $HOME") == "tmpfs" {
