@@ -42,7 +42,7 @@
               ${script}
             '';
         }
-        // lib.genAttrs ["clippy" "findutils" "jq" "openssh" "openssl" "rust-analyzer" "rustfmt" "shellcheck" "sops" "ssh-to-age" "strace" "versionCheckHook"] none;
+        // lib.genAttrs ["clippy" "findutils" "installShellFiles" "jq" "openssh" "openssl" "rust-analyzer" "rustfmt" "shellcheck" "sops" "ssh-to-age" "strace" "versionCheckHook"] none;
     in
       pkgs);
 
