@@ -46,7 +46,8 @@ in
     postInstall = ''
       ln -s ${package.name} $out/bin/sops-install-secrets
       installManPage docs/man/sops-activate.8
-      installShellCompletion docs/completions/sops-activate.{bash,fish} --zsh docs/completions/_sops-activate
+      installShellCompletion --bash docs/completions/sops-activate.bash --fish docs/completions/sops-activate.fish \
+        --zsh docs/completions/_sops-activate
     '';
 
     doInstallCheck = true;
