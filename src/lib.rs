@@ -2,8 +2,8 @@
 //!
 //! The layers, from the bottom: words ([`secret`], [`diagnostic`]); the core, which turns values into values and
 //! does no I/O ([`sops`], [`recipient`], [`manifest`], [`plan`], [`decrypted`]); the edge, which alone touches the machine
-//! ([`keys`], [`system`], [`cli`]); and [`run`], the acts in the order in which they happen. Imports only go
-//! down. `docs/architecture.md` says why.
+//! ([`keys`], [`system`], [`cli`]); [`run`], the acts in the order in which they
+//! happen; and the [`tools`] beside it. Imports only go down. `docs/architecture.md` says why.
 
 #![cfg_attr(
     test,
@@ -25,3 +25,4 @@ pub mod secret;
 pub mod sops;
 pub mod system;
 pub mod template;
+pub mod tools;

@@ -62,6 +62,21 @@ enum Unopened {
     Unusable(Diagnostic),
 }
 
+/// Opens one sops file that is in no plan.
+///
+/// # Errors
+/// Why it does not open, and what there is on this machine that could open it.
+pub fn open_file(path: &Path, format: Format, keyring: &Keyring) -> Result<Document<Opened>, Diagnostic> {
+    let file = SopsFile { path: path.to_owned(), format, secrets: Vec::new() };
+    open(&file, keyring).map_err(|unopened| match unopened {
+        Unopened::Unusable(diagnostic) => diagnostic,
+        Unopened::Locked(mut diagnostic) => {
+            diagnostic.notes.extend(keys_here(keyring));
+            diagnostic
+        }
+    })
+}
+
 /// Reads every sops file of the plan without opening it.
 #[must_use]
 pub fn read_all(plan: &Plan) -> Vec<Result<Document<Sealed>, Diagnostic>> {
@@ -205,7 +220,7 @@ fn unusable(file: &SopsFile, error: &ParseError) -> Diagnostic {
 }
 
 /// The path as a person would type it in the repository: the Nix store's part of it means nothing there.
-fn for_shell(path: &Path) -> String {
+pub fn for_shell(path: &Path) -> String {
     let text = path.to_string_lossy();
     let text = text
         .strip_prefix("/nix/store/")
@@ -214,6 +229,11 @@ fn for_shell(path: &Path) -> String {
             None => rest.split_once('-').map(|(_, name)| name),
         })
         .unwrap_or(&text);
+    quoted(text)
+}
+
+/// A word as a person would have to type it.
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
     if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
@@ -337,7 +357,7 @@ fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> Strin
 }
 
 /// What to do about the only key that is configured.
-fn unusable_key_help(Skipped { source, reason }: &Skipped) -> String {
+pub fn unusable_key_help(Skipped { source, reason }: &Skipped) -> String {
     match reason {
         Unusable::NotFound => format!(
             "put the key at {source}, or, if it is on a file system that is mounted later, mark that `neededForBoot`"
