@@ -15,6 +15,7 @@ mod command;
 mod compat;
 mod crash;
 mod doctor;
+mod documented;
 mod documents;
 mod fixtures;
 mod gnupg;
