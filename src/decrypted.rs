@@ -102,7 +102,7 @@ pub fn cannot_pick(target: &Target, file: &Path, error: &PickError) -> Diagnosti
 }
 
 /// Adds what the key could have been meant to be: the keys that are there, nearest first.
-fn explain_missing(diagnostic: Diagnostic, option: &str, error: &FindError) -> Diagnostic {
+pub fn explain_missing(diagnostic: Diagnostic, option: &str, error: &FindError) -> Diagnostic {
     let (path, siblings) = match error {
         FindError::Missing { path, siblings } => (path, siblings),
         FindError::NotAContainer { path, .. } => {

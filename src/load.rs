@@ -9,6 +9,7 @@ use memchr::memmem;
 use crate::diagnostic::{Diagnostic, Location, enumerate};
 use crate::keys::{Keyring, Skipped, Unusable};
 use crate::plan::{Plan, SopsFile, TemplateSource};
+use crate::recipient::shortened;
 use crate::secret::SecretBytes;
 use crate::sops::cipher::ValueError;
 use crate::sops::data_key::{self, GroupOutcome, RecoverError, Refusal, StanzaKind};
@@ -59,6 +60,21 @@ enum Unopened {
     /// Nothing on this machine opens it. What is on this machine is still to be told.
     Locked(Diagnostic),
     Unusable(Diagnostic),
+}
+
+/// Opens one sops file that is in no plan.
+///
+/// # Errors
+/// Why it does not open, and what there is on this machine that could open it.
+pub fn open_file(path: &Path, format: Format, keyring: &Keyring) -> Result<Document<Opened>, Diagnostic> {
+    let file = SopsFile { path: path.to_owned(), format, secrets: Vec::new() };
+    open(&file, keyring).map_err(|unopened| match unopened {
+        Unopened::Unusable(diagnostic) => diagnostic,
+        Unopened::Locked(mut diagnostic) => {
+            diagnostic.notes.extend(keys_here(keyring));
+            diagnostic
+        }
+    })
 }
 
 /// Reads every sops file of the plan without opening it.
@@ -214,10 +230,15 @@ pub fn location(path: &Path, line: u32, column: u32) -> Location {
 }
 
 /// The path as a person would type it in the repository: the Nix store's part of it means nothing there.
-fn for_shell(path: &Path) -> String {
-    let text = in_repository(path);
+pub fn for_shell(path: &Path) -> String {
+    quoted(&in_repository(path))
+}
+
+/// A word as a person would have to type it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn in_repository(path: &Path) -> String {
@@ -309,19 +330,6 @@ fn refusals(group: &GroupOutcome) -> Vec<String> {
     lines
 }
 
-/// A recipient that can be recognised. Those of RSA keys have some 550 characters, post-quantum ones 2000.
-fn shortened(recipient: &str) -> String {
-    const HEAD: usize = 40;
-    const TAIL: usize = 16;
-    let length = recipient.chars().count();
-    if length <= 120 {
-        return recipient.to_owned();
-    }
-    let head: String = recipient.chars().take(HEAD).collect();
-    let tail: String = recipient.chars().skip(length - TAIL).collect();
-    format!("{head}…{tail}")
-}
-
 fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> String {
     let path = for_shell(path);
     let Some(key) = keyring.keys().find_map(|key| key.recipients.first()) else {
@@ -377,7 +385,7 @@ fn damaged_help(path: &str) -> String {
 }
 
 /// What to do about the only key that is configured.
-fn unusable_key_help(Skipped { source, reason }: &Skipped) -> String {
+pub fn unusable_key_help(Skipped { source, reason }: &Skipped) -> String {
     match reason {
         Unusable::NotFound => format!(
             "put the key at {source}, or, if it is on a file system that is mounted later, mark that `neededForBoot`"
@@ -440,14 +448,5 @@ mod tests {
         ] {
             assert_eq!(for_shell(Path::new(path)), expected);
         }
-    }
-
-    #[test]
-    fn a_long_recipient_keeps_its_ends() {
-        let long = format!("age1pq{}end", "x".repeat(2000));
-        let short = shortened(&long);
-        assert!(short.starts_with("age1pqxxx") && short.ends_with("xxxend"), "{short}");
-        assert_eq!(short.chars().count(), 57);
-        assert_eq!(shortened("age1short"), "age1short");
     }
 }

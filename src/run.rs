@@ -22,6 +22,7 @@ use crate::system::generation::Entry;
 use crate::system::link::{self, Link, Trust};
 use crate::system::live::{Differences, LiveGeneration};
 use crate::system::mount::Backing;
+use crate::system::record;
 use crate::system::store::Store;
 use crate::system::units::{Channel, Messenger, UnitsError};
 
@@ -55,6 +56,7 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     let template_files = load::template_files(&plan);
     let files = decrypted::assemble(&plan, &documents, &template_files);
     let owners = owners(&files, &accounts, &mut report);
+    let before = live_number(&plan);
     // All or nothing, so far.
     let done = complete(&files, &owners, report).and_then(|entries| {
         if dry {
@@ -63,6 +65,9 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
             activate(&plan, &entries, &accounts, &messenger)
         }
     });
+    if !dry {
+        remember(&plan, before, &arguments.manifest);
+    }
     // That a line could not be written is a failure, but none that keeps secrets away.
     match told {
         Ok(()) => done,
@@ -74,7 +79,26 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     }
 }
 
-fn plan(arguments: &Arguments, environment: &Environment) -> Result<Plan, Report> {
+fn live_number(plan: &Plan) -> Option<u64> {
+    let live = LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path);
+    live.ok().flatten().map(|live| live.number())
+}
+
+/// Writes down who made a new generation. A user's activation does not: that has no place for state.
+fn remember(plan: &Plan, before: Option<u64>, manifest: &Path) {
+    let mount_point = &plan.store.mount_point;
+    let Ok(Some(live)) = LiveGeneration::find(mount_point, &plan.store.symlink_path) else { return };
+    if !plan.user_mode && before != Some(live.number()) {
+        // Nothing but the answer of `status` depends on it, and early in a boot there may be no place for it.
+        record::remember(Path::new(record::STATE), mount_point, &live, manifest).ok();
+    }
+}
+
+/// The plan that the manifest makes.
+///
+/// # Errors
+/// With every problem of the manifest.
+pub fn plan(arguments: &Arguments, environment: &Environment) -> Result<Plan, Report> {
     let text = read_regular(&arguments.manifest, MANIFEST_LIMIT)
         .map_err(|error| Diagnostic::new(format!("no manifest: {error}")))?;
     // The check runs where the user's directory is not known, in the sandbox of a build.
@@ -97,7 +121,8 @@ fn in_manifest(path: &Path, report: Report) -> Report {
     Report(named.collect())
 }
 
-fn sources(plan: &Plan, environment: Environment) -> Sources {
+/// Where an activation of the plan looks for keys.
+pub fn sources(plan: &Plan, environment: Environment) -> Sources {
     let mut sources = Sources {
         age_ssh_key_paths: plan.keys.age_ssh_key_paths.clone(),
         ssh_key_paths: plan.keys.ssh_key_paths.clone(),

@@ -71,6 +71,10 @@ impl LiveGeneration {
         self.number
     }
 
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// Compares with `entries`, which are to be all there is. `directories` is the owner that directories should have;
     /// with none, no owners are compared, neither of directories nor of files: a dry run does not look them up.
     ///

@@ -18,7 +18,9 @@ use sops_activate::sops::document::{Document, Opened, Sealed};
 use sops_activate::sops::format::Format;
 use sops_activate::sops::key_path::KeyPath;
 
+use crate::doctor::machines;
 use crate::machine::{Machine, output, repository, text};
+use crate::server;
 use crate::transcripts;
 
 /// Compiles only if none of the types implements the trait: with two implementations of `Probe` that fit, `_` would
@@ -135,6 +137,48 @@ fn no_failing_run_prints_a_key_or_a_value() {
     for file in fs::read_dir(repository("tests/transcripts")).unwrap() {
         let path = file.unwrap().path();
         markers.assert_absent(&path.display().to_string(), &fs::read(&path).unwrap());
+    }
+}
+
+/// The tools look at keys and values, and are asked about them; `decrypt` alone is there to print one.
+#[test]
+fn no_tool_that_tells_prints_a_key_or_a_value() {
+    let mut markers = fixture_markers();
+    for value in [server::API_KEY, "not-a-real-password", "hunter2", "db.example.org"] {
+        markers.add(value.as_bytes());
+    }
+    for case in machines::cases() {
+        for arguments in ["", "--json"] {
+            let Some((machine, told)) = case.run(arguments) else { break };
+            markers.assert_absent(case.name, told.stdout.as_bytes());
+            markers.assert_absent(case.name, told.stderr.as_bytes());
+            let status = server::answer(
+                &mut machine.command("exec sops-activate status; sops-activate status --json"),
+            );
+            markers.assert_absent(case.name, status.stdout.as_bytes());
+        }
+    }
+    for file in fs::read_dir(repository("tests/doctor")).unwrap() {
+        let path = file.unwrap().path();
+        markers.assert_absent(&path.display().to_string(), &fs::read(&path).unwrap());
+    }
+    let rsa = text("fixtures/keys/host_rsa");
+    let mut rsa_markers = Markers::default();
+    // Before these lines the private part has the public modulus once more.
+    for line in rsa.lines().skip(18).filter(|line| !line.starts_with('-')) {
+        rsa_markers.add(line.as_bytes());
+    }
+    assert!(rsa_markers.0.len() > 15);
+    for entry in fs::read_dir(repository("tests/fixtures/keys")).unwrap() {
+        let path = entry.unwrap().path();
+        for arguments in [&["recipient"][..], &["recipient", "--json"]] {
+            let mut command = Machine::new().command("sops-activate", arguments);
+            command.arg(&path).current_dir("/");
+            let told = output(command);
+            assert!(!told.stdout.is_empty(), "{}", path.display());
+            let markers = if path.ends_with("host_rsa") { &rsa_markers } else { &markers };
+            markers.assert_absent(&path.display().to_string(), &[told.stdout, told.stderr].concat());
+        }
     }
 }
 
