@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::cli::Check;
 use crate::decrypted::{self, Markers};
 use crate::diagnostic::{Diagnostic, KeyLine, Location, Report};
+use crate::explain;
 use crate::load;
 use crate::plan::{Plan, Secret, Selection, SopsFile, Template, TemplateSource};
 use crate::secret::SecretBytes;
@@ -60,7 +61,7 @@ fn check_template(
     let TemplateError::Unresolved { line, column, offset } = error;
     let mut diagnostic = decrypted::unresolved(&template.target, &error);
     diagnostic = diagnostic.at(match path {
-        Some(path) => load::location(path, line, column),
+        Some(path) => explain::location(path, line, column),
         None => Location { path: format!("{}.content", template.target.option), line, column, key: None },
     });
     let rest = text.get(offset..).unwrap_or_default();
@@ -130,7 +131,7 @@ fn cannot_pick(
         PickError::Emit(_) => (key.clone(), "this is not a string".to_owned()),
     };
     let Some(place) = document.place_of(&key) else { return diagnostic };
-    let mut location = load::location(path, place.place.line, place.place.column);
+    let mut location = explain::location(path, place.place.line, place.place.column);
     location.key = Some(KeyLine { name: place.name, around: place.around, remark });
     diagnostic.at(location)
 }

@@ -15,6 +15,7 @@ pub mod check;
 pub mod cli;
 pub mod decrypted;
 pub mod diagnostic;
+pub mod explain;
 pub mod keys;
 pub mod load;
 pub mod log;

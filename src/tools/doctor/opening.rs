@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::findings::{Area, Findings};
 use crate::diagnostic::{Diagnostic, enumerate};
+use crate::explain;
 use crate::keys::{Key, Keyring, Skipped, Unusable};
 use crate::load;
 use crate::plan::{Plan, SopsFile};
@@ -84,7 +85,7 @@ impl<'k> Opening<'k> {
             match unmounted(skipped, mounts) {
                 Some(diagnostic) if locked => findings.problem(Area::Keys, diagnostic),
                 None if locked && !(has_keys && skipped.reason == Unusable::NotFound) => {
-                    let help = load::unusable_key_help(skipped);
+                    let help = explain::locked::unusable_key_help(skipped);
                     findings.problem(Area::Keys, Diagnostic::new(skipped.to_string()).help(help));
                 }
                 _ => findings.note(Area::Keys, format!("{skipped}; no file needs it")),
@@ -153,7 +154,7 @@ impl<'k> Opening<'k> {
                         findings.ok_with(Area::Files, text, facts.recipient_lines());
                     }
                     Err(diagnostic) => {
-                        let path = load::for_shell(&file.path);
+                        let path = explain::for_shell(&file.path);
                         findings.problem_of(Area::Files, &path, diagnostic.clone());
                     }
                 }
