@@ -5,32 +5,94 @@ use std::path::Path;
 
 use memchr::memmem;
 
-use crate::diagnostic::{Diagnostic, Location, enumerate};
-use crate::plan::{Plan, SopsFile};
+use crate::diagnostic::{Diagnostic, Location, enumerate, in_repository};
+use crate::plan::{Plan, SopsFile, Target};
 use crate::secret::SecretBytes;
 use crate::sops::cipher::ValueError;
 use crate::sops::document::{Document, OpenError, ParseError};
-use crate::sops::format::Format;
+use crate::sops::format::{Format, SyntaxError};
 use crate::sops::metadata::MetadataError;
 use crate::system::file::{Cause, FileError};
 
 pub mod locked;
 
+/// How messages name a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paths {
+    /// Where it lies on the machine.
+    Absolute,
+    /// For the one who builds: as in the repository that the Nix store has a copy of.
+    InRepository,
+}
+
+impl Paths {
+    #[must_use]
+    pub fn shown(self, path: &Path) -> String {
+        match self {
+            Self::Absolute => path.display().to_string(),
+            Self::InRepository => in_repository(path),
+        }
+    }
+}
+
+/// Who needs a sops file, for its messages.
+#[derive(Default)]
+pub struct Needed<'p> {
+    secrets: Vec<&'p Target>,
+    /// No secret of the plan comes from another file.
+    by_all: bool,
+}
+
+impl<'p> Needed<'p> {
+    #[must_use]
+    pub fn new(plan: &'p Plan, file: &SopsFile) -> Self {
+        let secrets = file.secrets.iter().filter_map(|index| plan.secrets.get(*index));
+        Self { secrets: secrets.map(|secret| &secret.target).collect(), by_all: plan.files.len() == 1 }
+    }
+
+    #[must_use]
+    pub fn note(&self) -> String {
+        let names: Vec<&str> = self.secrets.iter().map(|target| target.name.as_str()).collect();
+        let label = if names.len() == 1 { "secret" } else { "secrets" };
+        format!("needed by {label} {}", enumerate(&names))
+    }
+
+    /// The options that say what file it is (`sopsFile`), or of what format: of the first secret, and how many more
+    /// there are. `default` sets it for all. None where no secret needs the file.
+    fn option(&self, field: &str, default: &str) -> Option<String> {
+        let first = &self.secrets.first()?.option;
+        let more = self.secrets.len() - 1;
+        Some(match (more, self.by_all) {
+            (0, _) => format!("{first}.{field}"),
+            (_, true) => format!("{first}.{field} and {more} more (or {default})"),
+            (_, false) => format!("{first}.{field} and {more} more"),
+        })
+    }
+}
+
+/// A file that a template is made from.
 #[must_use]
-pub fn needed_by(plan: &Plan, file: &SopsFile) -> String {
-    let names: Vec<&str> = file
-        .secrets
-        .iter()
-        .filter_map(|index| plan.secrets.get(*index))
-        .map(|secret| secret.target.name.as_str())
-        .collect();
-    let label = if names.len() == 1 { "secret" } else { "secrets" };
-    format!("needed by {label} {}", enumerate(&names))
+pub fn unreadable_template(target: &Target, error: FileError, paths: Paths) -> Diagnostic {
+    unreadable(&format!("{}: ", target.title), error, &format!("{}.file", target.option), paths)
+}
+
+#[must_use]
+pub fn unreadable_sops_file(needed: &Needed, error: FileError, paths: Paths) -> Diagnostic {
+    let option = needed.option("sopsFile", "sops.defaultSopsFile").unwrap_or("the file's name".to_owned());
+    let is_hidden = paths == Paths::InRepository && !error.path.starts_with("/nix/store");
+    let is_absent = error.is_not_found();
+    let diagnostic = unreadable("", error, &option, paths);
+    if is_hidden && is_absent {
+        return diagnostic.note("a build sees no files but those in the Nix store").help(format!(
+            "set {option} to a path of the configuration (./secrets.yaml, without quotes), or set sops.validateSopsFiles = false"
+        ));
+    }
+    diagnostic
 }
 
 /// `option` is what names the file in the configuration.
-#[must_use]
-pub fn unreadable(who: &str, error: &FileError, option: &str) -> Diagnostic {
+fn unreadable(who: &str, error: FileError, option: &str, paths: Paths) -> Diagnostic {
+    let error = FileError { path: paths.shown(&error.path).into(), ..error };
     let diagnostic = Diagnostic::new(format!("{who}{error}"));
     if error.is_not_found() {
         diagnostic.help(format!("correct {option}; if it is in a flake, `git add` it first"))
@@ -41,18 +103,30 @@ pub fn unreadable(who: &str, error: &FileError, option: &str) -> Diagnostic {
     }
 }
 
+#[must_use]
+pub fn empty(path: &Path, paths: Paths) -> Diagnostic {
+    Diagnostic::new(format!("cannot use '{}': it is empty", paths.shown(path)))
+        .help("restore it from version control, or write it anew with `sops edit`")
+}
+
 /// `text` is that of the file, to see what it is; empty if it is too long for that.
 #[must_use]
-pub fn unusable(file: &SopsFile, error: &ParseError, text: &[u8]) -> Diagnostic {
-    let path = file.path.display();
-    let mut diagnostic = Diagnostic::new(match error {
-        ParseError::Syntax(error) => format!("cannot read '{path}' as {}: {error}", file.format.name()),
-        _ => format!("cannot use '{path}': {error}"),
-    });
-    if let ParseError::Syntax(error) = error {
+pub fn unusable(
+    needed: &Needed,
+    file: &SopsFile,
+    error: &ParseError,
+    text: &[u8],
+    paths: Paths,
+) -> Diagnostic {
+    let path = paths.shown(&file.path);
+    let diagnostic = match error {
         // Nothing of the line: what does not parse may be a secret.
-        diagnostic = diagnostic.at(location(&file.path, error.place.line, error.place.column));
-    }
+        ParseError::Syntax(SyntaxError { place, problem }) => {
+            Diagnostic::new(format!("cannot read '{path}' as {}: {problem}", file.format.name()))
+                .at(location(&file.path, place.line, place.column))
+        }
+        _ => Diagnostic::new(format!("cannot use '{path}': {error}")),
+    };
     let path = for_shell(&file.path);
     if text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< ")) {
         let diagnostic = if diagnostic.problem.contains("merge conflict") {
@@ -65,11 +139,14 @@ pub fn unusable(file: &SopsFile, error: &ParseError, text: &[u8]) -> Diagnostic 
         ));
     }
     if let Some(other) = looks_like(file, text) {
-        return diagnostic.help(format!(
-            "the file is of format \"{0}\": set the secrets' `format` to \"{0}\" (it is \"{1}\" now)",
-            other.name(),
-            file.format.name()
-        ));
+        let name = other.name();
+        return diagnostic.note(format!("this looks like {name}")).help(
+            match needed.option("format", "sops.defaultSopsFormat") {
+                Some(option) if needed.secrets.len() > 1 => format!("set {option} to \"{name}\""),
+                Some(option) => format!("set {option} = \"{name}\""),
+                None => format!("name its format with --format={name}"),
+            },
+        );
     }
     match error {
         ParseError::Metadata(MetadataError::NotFound) if memmem::find(text, b"ENC[AES256_GCM,").is_some() => {
@@ -130,7 +207,7 @@ pub fn location(path: &Path, line: u32, column: u32) -> Location {
     Location { path: in_repository(path), line, column, key: None }
 }
 
-/// The path as a person would type it in the repository: the Nix store's part of it means nothing there.
+/// The path as a person would type it in the repository.
 #[must_use]
 pub fn for_shell(path: &Path) -> String {
     quoted(&in_repository(path))
@@ -141,15 +218,6 @@ pub fn for_shell(path: &Path) -> String {
 pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
     if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-fn in_repository(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let below = text.strip_prefix("/nix/store/").and_then(|rest| match rest.split_once('/') {
-        Some((_, below)) => Some(below),
-        None => rest.split_once('-').map(|(_, name)| name),
-    });
-    below.unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::diagnostic::Diagnostic;
 use crate::explain::locked::{keys_here, locked};
-use crate::explain::{damaged, needed_by, unreadable, unusable};
+use crate::explain::{Needed, Paths, damaged, empty, unreadable_sops_file, unreadable_template, unusable};
 use crate::keys::Keyring;
 use crate::plan::{Plan, SopsFile, TemplateSource};
 use crate::secret::SecretBytes;
@@ -32,7 +32,7 @@ const FILES_PER_THREAD: usize = 8;
 #[must_use]
 pub fn open_all(plan: &Plan, keyring: &Keyring) -> Vec<Result<Document<Opened>, Diagnostic>> {
     let mut keys_told = false;
-    let opened = on_all_cores(&plan.files, |file| open(file, keyring));
+    let opened = on_all_cores(&plan.files, |file| open(&Needed::new(plan, file), file, keyring));
     let explain = |(opened, file): (Result<_, Unopened>, &SopsFile)| {
         opened.map_err(|unopened| {
             let mut diagnostic = match unopened {
@@ -45,7 +45,7 @@ pub fn open_all(plan: &Plan, keyring: &Keyring) -> Vec<Result<Document<Opened>, 
                     diagnostic
                 }
             };
-            diagnostic.notes.push(needed_by(plan, file));
+            diagnostic.notes.push(Needed::new(plan, file).note());
             diagnostic
         })
     };
@@ -65,7 +65,7 @@ enum Unopened {
 /// Why it does not open, and what there is on this machine that could open it.
 pub fn open_file(path: &Path, format: Format, keyring: &Keyring) -> Result<Document<Opened>, Diagnostic> {
     let file = SopsFile { path: path.to_owned(), format, secrets: Vec::new() };
-    open(&file, keyring).map_err(|unopened| match unopened {
+    open(&Needed::default(), &file, keyring).map_err(|unopened| match unopened {
         Unopened::Unusable(diagnostic) => diagnostic,
         Unopened::Locked(mut diagnostic) => {
             diagnostic.notes.extend(keys_here(keyring));
@@ -76,20 +76,24 @@ pub fn open_file(path: &Path, format: Format, keyring: &Keyring) -> Result<Docum
 
 /// Reads every sops file of the plan without opening it.
 #[must_use]
-pub fn read_all(plan: &Plan) -> Vec<Result<Document<Sealed>, Diagnostic>> {
-    on_all_cores(&plan.files, |file| read(file).map_err(|diagnostic| diagnostic.note(needed_by(plan, file))))
+pub fn read_all(plan: &Plan, paths: Paths) -> Vec<Result<Document<Sealed>, Diagnostic>> {
+    on_all_cores(&plan.files, |file| {
+        let needed = Needed::new(plan, file);
+        read(&needed, file, paths).map_err(|diagnostic| diagnostic.note(needed.note()))
+    })
 }
 
 /// Reads the files that templates are made from; `None` for a template without one.
 #[must_use]
-pub fn template_files(plan: &Plan) -> Vec<Option<Result<SecretBytes, Diagnostic>>> {
+pub fn template_files(plan: &Plan, paths: Paths) -> Vec<Option<Result<SecretBytes, Diagnostic>>> {
     let templates = plan.templates.iter();
     templates
         .map(|template| match &template.source {
             TemplateSource::Content(_) => None,
-            TemplateSource::File(path) => Some(read_regular(path, TEMPLATE_LIMIT).map_err(|error| {
-                unreadable(&format!("{}: ", template.target.title), &error, "the template's `file`")
-            })),
+            TemplateSource::File(path) => Some(
+                read_regular(path, TEMPLATE_LIMIT)
+                    .map_err(|error| unreadable_template(&template.target, error, paths)),
+            ),
         })
         .collect()
 }
@@ -128,22 +132,22 @@ fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn read(file: &SopsFile) -> Result<Document<Sealed>, Diagnostic> {
+fn read(needed: &Needed, file: &SopsFile, paths: Paths) -> Result<Document<Sealed>, Diagnostic> {
     let source = read_regular(&file.path, SOPS_FILE_LIMIT)
-        .map_err(|error| unreadable("", &error, "the secrets' `sopsFile`"))?;
+        .map_err(|error| unreadable_sops_file(needed, error, paths))?;
     if source.expose().trim_ascii().is_empty() {
-        return Err(Diagnostic::new(format!("cannot use '{}': it is empty", file.path.display()))
-            .help("restore it from version control, or write it anew with `sops edit`"));
+        return Err(empty(&file.path, paths));
     }
     Document::parse(file.format, source).map_err(|error| {
         // It is not clear yet what the file is, so it is looked at again.
         let source = read_regular(&file.path, GUESS_LIMIT).ok();
-        unusable(file, &error, source.as_ref().map(SecretBytes::expose).unwrap_or_default())
+        let text = source.as_ref().map(SecretBytes::expose).unwrap_or_default();
+        unusable(needed, file, &error, text, paths)
     })
 }
 
-fn open(file: &SopsFile, keyring: &Keyring) -> Result<Document<Opened>, Unopened> {
-    let document = read(file).map_err(Unopened::Unusable)?;
+fn open(needed: &Needed, file: &SopsFile, keyring: &Keyring) -> Result<Document<Opened>, Unopened> {
+    let document = read(needed, file, Paths::Absolute).map_err(Unopened::Unusable)?;
     let metadata = document.metadata();
     let key = data_key::recover(&metadata.groups, metadata.threshold, keyring).map_err(|error| {
         let diagnostic = locked(&file.path, &error, keyring);

@@ -8,6 +8,7 @@ use crate::check;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted::{self, Failure, File};
 use crate::diagnostic::{Diagnostic, Printable, Report};
+use crate::explain::Paths;
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
@@ -53,7 +54,7 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     let keyring = Keyring::collect(&sources(&plan, environment));
     let told = announce_keys(&plan, &keyring, &program);
     let (documents, mut report) = documents(&plan, &keyring);
-    let template_files = load::template_files(&plan);
+    let template_files = load::template_files(&plan, Paths::Absolute);
     let files = decrypted::assemble(&plan, &documents, &template_files);
     let owners = owners(&files, &accounts, &mut report);
     let before = live_number(&plan);

@@ -15,7 +15,7 @@ use crate::cli::tool::Doctor;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted::{self, Failure, File};
 use crate::diagnostic::{Diagnostic, Report};
-use crate::explain;
+use crate::explain::{self, Paths};
 use crate::keys::Keyring;
 use crate::load;
 use crate::plan::Plan;
@@ -118,7 +118,7 @@ fn machine(
     opening.keys(&mounts, findings);
     let (key_facts, facts) = (opening.key_facts(), opening.files(findings));
     let documents = opening.into_documents();
-    let template_files = load::template_files(plan);
+    let template_files = load::template_files(plan, Paths::Absolute);
     let secrets = decrypted::assemble(plan, &documents, &template_files);
     values(&secrets, findings);
     let accounts = match (plan.user_mode, asked.ignore_passwd) {

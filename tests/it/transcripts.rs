@@ -262,6 +262,7 @@ pub fn cases() -> Vec<Case> {
         values(),
         places(),
         checks(),
+        checks_of_files(),
         checks_of_plans(),
     ]
     .into_iter()
@@ -640,6 +641,66 @@ fn checks() -> Vec<Case> {
     ]
 }
 
+/// The same, of where files lie, of all formats.
+fn checks_of_files() -> Vec<Case> {
+    let sopsfile = ["-check-mode=sopsfile", "DIR/manifest.json"];
+    vec![
+        Case::new("check-no-mac-in-dotenv", |machine| {
+            machine.write("app.env", without_mac("fixtures/sops/3.13.3/rich.env"));
+            machine.manifest(json!({"secrets": [{"name": "app.env", "mode": "0400", "sopsFile": "DIR/app.env", "format": "dotenv"}]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-no-mac-in-ini", |machine| {
+            machine.write("app.ini", without_mac("fixtures/sops/3.13.3/rich.ini"));
+            machine.manifest(json!({"secrets": [{"name": "app.ini", "mode": "0400", "sopsFile": "DIR/app.ini", "format": "ini"}]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-extract-key-nearly-right", |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.env", "app.env");
+            machine.manifest(json!({"secrets": [
+                {"name": "token", "mode": "0400", "sopsFile": "DIR/app.env", "format": "dotenv", "key": "token", "extractKey": "PLIAN"},
+            ]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-extract-key-without-its-section", |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.ini", "app.ini");
+            machine.manifest(json!({"secrets": [
+                {"name": "token", "mode": "0400", "sopsFile": "DIR/app.ini", "format": "ini", "extractKey": "plain"},
+            ]}));
+        })
+        .with(&sopsfile),
+        Case::key("check-key-in-quotes", "db/password", "1/below").with(&sopsfile),
+        Case::key("check-key-with-nothing-near", "db/password", "database-password").with(&sopsfile),
+        Case::new("check-file-missing-in-the-store", |machine| {
+            let file = "/nix/store/00000000000000000000000000000000-source/hosts/web/secrets.yaml";
+            let mut secret = secret("db/password", "a", "secrets.yaml");
+            secret["sopsFile"] = json!(file);
+            machine.manifest(json!({"secrets": [secret]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-file-outside-of-the-store", |machine| {
+            let secrets: Vec<Value> = ["one", "two", "three"].map(|name| secret(name, "a", "secrets.yaml")).into();
+            machine.manifest(json!({"secrets": secrets}));
+        })
+        .with(&sopsfile),
+        Case::new("check-many-secrets-of-another-format", |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.env", "secrets");
+            let mut secrets: Vec<Value> =
+                (1..=20).map(|number| secret(&format!("service-{number}"), "key", "secrets")).collect();
+            secrets.push(secret("other", "a", "other.yaml"));
+            machine.copy("vectors/c-ok.enc.yaml", "other.yaml");
+            machine.manifest(json!({"secrets": secrets}));
+        })
+        .with(&sopsfile),
+        Case::new("check-template-file-missing", |machine| {
+            machine.manifest(json!({"templates": [
+                {"name": "app.conf", "mode": "0400", "file": "/nix/store/00000000000000000000000000000000-app.conf.in"},
+            ]}));
+        })
+        .with(&sopsfile),
+    ]
+}
+
 /// The same, of what no sops file is read for.
 fn checks_of_plans() -> Vec<Case> {
     const UNKNOWN: &str =
@@ -689,6 +750,15 @@ fn checks_of_plans() -> Vec<Case> {
     ]
 }
 
+/// A sops file of `tests/` without the line of its MAC.
+fn without_mac(fixture: &str) -> String {
+    let text = text(fixture);
+    let lines = text.lines().filter(|line| !line.starts_with("sops_mac=") && !line.starts_with("mac "));
+    let without = lines.collect::<Vec<_>>().join("\n") + "\n";
+    assert_ne!(without, text);
+    without
+}
+
 fn directory() -> PathBuf {
     repository("tests/transcripts")
 }
@@ -696,6 +766,35 @@ fn directory() -> PathBuf {
 #[expect(clippy::disallowed_methods, reason = "the one who runs the tests says so in the environment")]
 fn is_update() -> bool {
     std::env::var_os("UPDATE_TRANSCRIPTS").is_some()
+}
+
+/// They are installed as documents of the file's format.
+#[test]
+fn a_mapping_and_a_list_pass_the_check_as_a_value_does() {
+    for (file, format) in [("rich.yaml", "yaml"), ("rich.json", "json")] {
+        for key in ["plain", "nested", "nested/deep", "nested/list", "nested/list/0"] {
+            let machine = Machine::new();
+            machine.copy(&format!("fixtures/sops/3.13.3/{file}"), "secrets");
+            let mut secret = secret("db/password", key, "secrets");
+            secret["format"] = json!(format);
+            machine.manifest(json!({"secrets": [secret]}));
+            let done =
+                output(machine.command("sops-activate", &["-check-mode=sopsfile", "DIR/manifest.json"]));
+            assert!(done.status.success() && done.stderr.is_empty(), "{key}: {done:?}");
+        }
+    }
+}
+
+#[test]
+fn every_failure_of_a_check_ends_with_what_to_do() {
+    for case in checks().into_iter().chain(checks_of_files()).chain(checks_of_plans()).chain(plans()) {
+        let Some((_, output)) = case.run() else { continue };
+        let text = String::from_utf8(output.stderr).unwrap();
+        let start = format!("{}: error: ", case.program);
+        for problem in text.split(&start).skip(1) {
+            assert_eq!(problem.matches("\nhelp: ").count(), 1, "{}: {problem}", case.name);
+        }
+    }
 }
 
 #[test]

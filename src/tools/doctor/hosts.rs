@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::findings::{Area, Findings};
 use super::opening::FileFacts;
 use crate::diagnostic::{Diagnostic, Report};
-use crate::explain;
+use crate::explain::{self, Paths};
 use crate::keys::public::{self, Shown};
 use crate::load;
 use crate::plan::{Plan, SopsFile};
@@ -83,7 +83,7 @@ pub fn examine(plan: &Plan, hosts: &[Host], findings: &mut Findings) -> Vec<File
         let recipients: Vec<String> = host.recipients.iter().map(|one| shortened(&one.text)).collect();
         findings.ok(Area::Keys, format!("{}: {}", host.name, recipients.join(" and ")));
     }
-    let read = load::read_all(plan);
+    let read = load::read_all(plan, Paths::Absolute);
     plan.files
         .iter()
         .zip(read)

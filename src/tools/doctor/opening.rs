@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::findings::{Area, Findings};
 use crate::diagnostic::{Diagnostic, enumerate};
-use crate::explain;
+use crate::explain::{self, Paths};
 use crate::keys::{Key, Keyring, Skipped, Unusable};
 use crate::load;
 use crate::plan::{Plan, SopsFile};
@@ -64,7 +64,12 @@ type Open = Result<Document<Opened>, Diagnostic>;
 
 impl<'k> Opening<'k> {
     pub fn new(plan: &'k Plan, keyring: &'k Keyring) -> Self {
-        Self { plan, keyring, sealed: load::read_all(plan), opened: load::open_all(plan, keyring) }
+        Self {
+            plan,
+            keyring,
+            sealed: load::read_all(plan, Paths::Absolute),
+            opened: load::open_all(plan, keyring),
+        }
     }
 
     pub fn key_facts(&self) -> Vec<KeyFacts> {
