@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::cli::Check;
 use crate::decrypted::{self, Markers};
 use crate::diagnostic::{Diagnostic, KeyLine, Location, Report, in_repository};
-use crate::explain::{self, Needed, Paths};
+use crate::explain::{self, Needed, Paths, host};
 use crate::load;
 use crate::plan::{Plan, Secret, Selection, SopsFile, Template, TemplateSource};
 use crate::secret::SecretBytes;
@@ -84,6 +84,10 @@ fn check_file(plan: &Plan, file: &SopsFile, document: &Document<Sealed>, report:
                 .note(Needed::new(plan, file).note())
                 .help("the file was not left so by sops: restore it from version control"),
         );
+    }
+    if !plan.host_recipients.is_empty() {
+        let needed = Needed::new(plan, file);
+        report.0.extend(host::missing(&needed, file, document.metadata(), &plan.host_recipients));
     }
     for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
         let checked = match &secret.selection {

@@ -14,6 +14,7 @@ use crate::sops::format::{Format, SyntaxError};
 use crate::sops::metadata::MetadataError;
 use crate::system::file::{Cause, FileError};
 
+pub mod host;
 pub mod locked;
 
 /// How messages name a file.

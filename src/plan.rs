@@ -10,6 +10,8 @@ use name::Name;
 
 use crate::diagnostic::{Diagnostic, Report, enumerate, in_repository};
 use crate::manifest::{self, Logging, Manifest};
+use crate::recipient::Recipient;
+use crate::recipient::public_key::PublicKey;
 use crate::sops::format::Format;
 use crate::sops::key_path::KeyPath;
 
@@ -30,6 +32,8 @@ pub struct Plan {
     pub keys: KeyPlan,
     pub user_mode: bool,
     pub logging: Logging,
+    /// Every recipient that the host is; empty when that was not said.
+    pub host_recipients: Vec<Recipient>,
     /// Placeholder texts of secrets that are not in this manifest (those for users are in another), by name.
     pub placeholders_elsewhere: Vec<(String, String)>,
     /// Things that work but are probably not meant.
@@ -135,6 +139,7 @@ impl Plan {
         let store = planner.store(&settings);
         planner.symlink_path.clone_from(&store.symlink_path);
         let keys = planner.keys(&settings);
+        let host_recipients = planner.host_recipients(&settings.host_recipients);
         let names: HashSet<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
         let elsewhere =
             placeholders.iter().filter(|(name, text)| !text.is_empty() && !names.contains(name.as_str()));
@@ -148,6 +153,7 @@ impl Plan {
             keys,
             user_mode: settings.user_mode,
             logging: settings.logging,
+            host_recipients,
             placeholders_elsewhere,
             warnings: Vec::new(),
         };
@@ -302,6 +308,38 @@ impl Planner<'_> {
             }
         }
         keys
+    }
+
+    /// Each entry is a public key, or the text of a file of them.
+    fn host_recipients(&mut self, entries: &[String]) -> Vec<Recipient> {
+        let mut recipients = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let what = format!("'hostRecipients': entry {}", index + 1);
+            let help = "set `sops.hostRecipients` to public keys: lines of /etc/ssh/ssh_host_*_key.pub on the host, or age recipients (age1…)";
+            let is_private = ["PRIVATE KEY-----", "AGE-SECRET-KEY-", "AGE-PLUGIN-"];
+            if is_private.iter().any(|mark| entry.contains(mark)) {
+                self.problem(
+                    format!("{what} is a private key, which everybody can read where this manifest is"),
+                    "make a new key, and set `sops.hostRecipients` to its public side",
+                );
+                continue;
+            }
+            let before = recipients.len();
+            let mut is_told = false;
+            for line in entry.lines() {
+                match PublicKey::parse_line(line) {
+                    Ok(named) => recipients.extend(named.into_iter().flat_map(|(_, key)| key.recipients)),
+                    Err(error) => {
+                        self.problem(format!("{what} cannot be used: {error}"), help);
+                        is_told = true;
+                    }
+                }
+            }
+            if recipients.len() == before && !is_told {
+                self.problem(format!("{what} holds no key that files can be encrypted to"), help);
+            }
+        }
+        recipients
     }
 
     /// Placeholder text by name of secret; `None` when there is no template that could use it.
@@ -685,6 +723,34 @@ mod tests {
         assert_eq!(
             manifest("", template),
             ["there are templates, but no placeholder in 'placeholderBySecretName' for 'a'"]
+        );
+    }
+
+    #[test]
+    fn the_recipients_of_a_host_are_all_forms_of_its_keys() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPNOued4R2PyL++rjKdWIP3eyYSPx+pzkU0y7U/qnWGf";
+        let derived = "age12pw2hnwhsnkcjrndqrul78ya7r3l4shmvju53cqwqtghnm3hly9qqh6qec";
+        let json = format!(
+            r#"{{"secretsMountPoint": "/run/secrets.d", "symlinkPath": "/run/secrets", "hostRecipients": ["{key} root@web1\n", "{derived}"]}}"#
+        );
+        let plan = Plan::new(Manifest::parse(json.as_bytes()).unwrap(), None).unwrap();
+        let texts: Vec<&str> = plan.host_recipients.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(texts, [derived, key, derived]);
+    }
+
+    #[test]
+    fn a_recipient_of_a_host_that_is_none_is_a_problem_that_holds_nothing_of_it() {
+        let found = problems(
+            r#"{"hostRecipients": ["web1", "AGE-SECRET-KEY-1QQQ", " ", "ecdsa-sha2-nistp256 AAAA"], BASE}"#,
+        );
+        assert_eq!(
+            found,
+            [
+                "'hostRecipients': entry 1 cannot be used: it is neither an ssh public key, an age recipient nor an OpenPGP fingerprint",
+                "'hostRecipients': entry 2 is a private key, which everybody can read where this manifest is",
+                "'hostRecipients': entry 3 holds no key that files can be encrypted to",
+                "'hostRecipients': entry 4 cannot be used: it is an ECDSA key; only Ed25519 and RSA keys can be recipients",
+            ]
         );
     }
 

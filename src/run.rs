@@ -117,6 +117,7 @@ fn in_manifest(path: &Path, report: Report) -> Report {
     let path = path.display();
     let named = report.0.into_iter().map(|diagnostic| Diagnostic {
         problem: format!("the manifest '{path}' cannot be used: {}", diagnostic.problem),
+        help: diagnostic.help.or(Some("correct it where the manifest is written".to_owned())),
         ..diagnostic
     });
     Report(named.collect())

@@ -57,15 +57,7 @@ fn refusals(group: &GroupOutcome) -> Vec<String> {
     let mut refusals: Vec<_> = group.refusals.iter().collect();
     refusals.sort_by_key(|(_, _, refusal)| *refusal == Refusal::NotOurs);
     let line = |(kind, recipient, refusal): &&(StanzaKind, String, Refusal)| {
-        let label = match kind {
-            StanzaKind::Age => "recipient",
-            StanzaKind::Pgp => "pgp recipient",
-            StanzaKind::Kms => "kms recipient",
-            StanzaKind::GcpKms => "gcp_kms recipient",
-            StanzaKind::Hckms => "hckms recipient",
-            StanzaKind::AzureKv => "azure_kv recipient",
-            StanzaKind::HcVault => "hc_vault recipient",
-        };
+        let label = label(*kind);
         let recipient = if recipient.is_empty() { "without a name".to_owned() } else { shortened(recipient) };
         format!("{label} {recipient}: {refusal}")
     };
@@ -75,6 +67,19 @@ fn refusals(group: &GroupOutcome) -> Vec<String> {
         more => lines.push(format!("and {more} more recipients that do not open it")),
     }
     lines
+}
+
+/// What a recipient is called in the lines of a message.
+pub(super) fn label(kind: StanzaKind) -> &'static str {
+    match kind {
+        StanzaKind::Age => "recipient",
+        StanzaKind::Pgp => "pgp recipient",
+        StanzaKind::Kms => "kms recipient",
+        StanzaKind::GcpKms => "gcp_kms recipient",
+        StanzaKind::Hckms => "hckms recipient",
+        StanzaKind::AzureKv => "azure_kv recipient",
+        StanzaKind::HcVault => "hc_vault recipient",
+    }
 }
 
 fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> String {

@@ -264,6 +264,7 @@ pub fn cases() -> Vec<Case> {
         checks(),
         checks_of_files(),
         checks_of_plans(),
+        checks_of_a_host(),
     ]
     .into_iter()
     .flatten()
@@ -750,6 +751,93 @@ fn checks_of_plans() -> Vec<Case> {
     ]
 }
 
+/// The public key in a comment of a file of age identities.
+fn public_age_key(file: &str) -> String {
+    let text = text(&format!("fixtures/keys/{file}"));
+    let line = text.lines().find_map(|line| line.strip_prefix("# public key: "));
+    line.unwrap().to_owned()
+}
+
+fn public_ssh_key(file: &str) -> String {
+    text(&format!("fixtures/keys/{file}"))
+}
+
+/// The same, of which files a host with certain public keys could open.
+fn checks_of_a_host() -> Vec<Case> {
+    let sopsfile = ["-check-mode=sopsfile", "DIR/manifest.json"];
+    let of = |name, fixture: &'static str, recipients: &[String]| {
+        let key = if fixture.ends_with("shamir.yaml") { "user" } else { "api" };
+        let recipients = recipients.to_vec();
+        Case::new(name, move |machine| {
+            machine.copy(&format!("fixtures/{fixture}"), "secrets.yaml");
+            machine.manifest(
+                json!({"secrets": [secret("db/password", key, "secrets.yaml")], "hostRecipients": recipients}),
+            );
+        })
+        .with(&sopsfile)
+    };
+    let ed25519 = public_ssh_key("sample_host_ed25519.pub");
+    let stranger = public_ssh_key("stranger_ed25519.pub");
+    vec![
+        of("check-host-key-missing", "recipients/ssh-to-age.yaml", std::slice::from_ref(&stranger)),
+        of("check-host-age-key-missing", "recipients/ssh-ed25519.yaml", &[public_age_key("group-1.txt")]),
+        of("check-host-rsa-key-missing", "recipients/ssh-to-age.yaml", &[public_ssh_key("host_rsa.pub")]),
+        of(
+            "check-host-several-keys-missing",
+            "recipients/only-strangers.yaml",
+            &[ed25519.clone(), public_age_key("group-1.txt")],
+        ),
+        of(
+            "check-host-one-group-short",
+            "sops/3.13.3/shamir.yaml",
+            &[public_age_key("group-1.txt"), stranger.clone()],
+        ),
+        of("check-host-only-pgp", "recipients/only-pgp.yaml", std::slice::from_ref(&ed25519)),
+        Case::new("check-host-only-kms", {
+            let ed25519 = ed25519.clone();
+            move |machine| {
+                let file = text("fixtures/recipients/kms-beside-age.yaml");
+                let (before, rest) = file.split_once("    age:\n").unwrap();
+                let (_, after) = rest.split_once("    lastmodified:").unwrap();
+                machine.write("secrets.yaml", format!("{before}    lastmodified:{after}"));
+                machine.manifest(
+                    json!({"secrets": [secret("api", "api", "secrets.yaml")], "hostRecipients": [ed25519]}),
+                );
+            }
+        })
+        .with(&sopsfile),
+        Case::new("check-host-of-several-files", {
+            let host = public_ssh_key("host_ed25519.pub");
+            move |machine| {
+                machine.copy("fixtures/recipients/ssh-to-age.yaml", "mine.yaml");
+                machine.copy("fixtures/recipients/only-pgp.yaml", "admin.yaml");
+                machine.copy("fixtures/sops/3.13.3/rich.yaml", "web.yaml");
+                machine.manifest(json!({"hostRecipients": [host], "secrets": [
+                    secret("mine", "api", "mine.yaml"), secret("admin", "api", "admin.yaml"),
+                    secret("web", "plain", "web.yaml"), secret("web-2", "number", "web.yaml"),
+                ]}));
+            }
+        })
+        .with(&sopsfile),
+        of(
+            "check-host-recipients-malformed",
+            "recipients/ssh-to-age.yaml",
+            &[
+                "web1".to_owned(),
+                "ssh-ed25519 AAAA".to_owned(),
+                "age1nothing".to_owned(),
+                public_ssh_key("host_ecdsa.pub"),
+                text("fixtures/keys/age.txt"),
+                "# my host\n".to_owned(),
+            ],
+        ),
+        Case::new("check-host-recipients-no-list", |machine| {
+            machine.manifest(json!({"hostRecipients": "age1x"}));
+        })
+        .with(&sopsfile),
+    ]
+}
+
 /// A sops file of `tests/` without the line of its MAC.
 fn without_mac(fixture: &str) -> String {
     let text = text(fixture);
@@ -785,9 +873,48 @@ fn a_mapping_and_a_list_pass_the_check_as_a_value_does() {
     }
 }
 
+/// Without a private key anywhere.
+#[test]
+fn the_build_passes_when_the_host_has_a_key_in_any_form_that_files_name() {
+    let groups = ["group-1.txt", "group-2.txt"].map(public_age_key).to_vec();
+    let ed25519 = vec![public_ssh_key("host_ed25519.pub")];
+    let rsa = vec![public_ssh_key("host_rsa.pub")];
+    let derived = vec![text("fixtures/keys/host_ed25519.age")];
+    let both = vec![[ed25519.concat(), "# and\n".into(), rsa.concat()].concat()];
+    let pgp = cfg!(feature = "pgp");
+    for (file, host, opens) in [
+        ("recipients/ssh-to-age.yaml", &ed25519, true),
+        ("recipients/ssh-to-age.yaml", &derived, true),
+        ("recipients/ssh-to-age.yaml", &both, true),
+        ("recipients/ssh-to-age.yaml", &rsa, false),
+        ("recipients/ssh-to-age.yaml", &Vec::new(), true),
+        ("recipients/ssh-ed25519.yaml", &ed25519, true),
+        ("recipients/ssh-ed25519.yaml", &derived, false),
+        ("recipients/ssh-rsa.yaml", &rsa, true),
+        ("recipients/ssh-rsa.yaml", &ed25519, false),
+        ("recipients/host-rsa-aes256.yaml", &rsa, pgp),
+        ("recipients/host-rsa-aes256.yaml", &ed25519, false),
+        ("sops/3.13.3/shamir.yaml", &groups, true),
+        ("sops/3.13.3/shamir.yaml", &groups[..1].to_vec(), false),
+    ] {
+        let machine = Machine::new();
+        machine.copy(&format!("fixtures/{file}"), "secrets.yaml");
+        let secrets = [secret("file", "", "secrets.yaml")];
+        machine.manifest(json!({"secrets": secrets, "hostRecipients": host}));
+        let done = output(machine.command("sops-activate", &["-check-mode=sopsfile", "DIR/manifest.json"]));
+        assert_eq!(done.status.success(), opens, "{file} {host:?}: {done:?}");
+        // Nothing is read there for it, and a host's activation asks no such thing.
+        let manifest =
+            output(machine.command("sops-activate", &["-check-mode=manifest", "DIR/manifest.json"]));
+        assert!(manifest.status.success(), "{file}: {manifest:?}");
+    }
+}
+
 #[test]
 fn every_failure_of_a_check_ends_with_what_to_do() {
-    for case in checks().into_iter().chain(checks_of_files()).chain(checks_of_plans()).chain(plans()) {
+    for case in
+        [checks(), checks_of_files(), checks_of_plans(), checks_of_a_host(), plans()].into_iter().flatten()
+    {
         let Some((_, output)) = case.run() else { continue };
         let text = String::from_utf8(output.stderr).unwrap();
         let start = format!("{}: error: ", case.program);
