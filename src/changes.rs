@@ -53,12 +53,13 @@ impl Changes {
             .collect()
     }
 
-    /// The units of everything that was added or modified.
+    /// The units of everything that was added or modified, but for the names that `failed`: a service that is told of a
+    /// file must be able to read it.
     #[must_use]
-    pub fn units<'p>(&self, plan: &'p Plan) -> Units<'p> {
+    pub fn units<'p>(&self, plan: &'p Plan, failed: &BTreeSet<&str>) -> Units<'p> {
         let changed = |target: &&Target| {
             let name = target.name.as_str();
-            self.added.contains(name) || self.modified.contains(name)
+            !failed.contains(name) && (self.added.contains(name) || self.modified.contains(name))
         };
         let mut units = Units::default();
         for target in plan.targets().filter(changed) {

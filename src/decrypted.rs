@@ -1,5 +1,6 @@
 //! Every file of a plan with its content, or why it has none: the last pure step before the machine is touched.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
@@ -19,28 +20,45 @@ pub struct File<'d> {
 /// Why a file has no content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The sops file that it comes from did not open, which is told once for the file.
-    SopsFile,
-    /// A template needs a secret that failed, which is told for the secret.
-    Secret,
+    /// The sops file that it comes from did not open, which is told once for the file; with its problem.
+    SopsFile(String),
+    /// A template needs secrets that failed, which is told for each of them; with their titles.
+    Secrets(Vec<String>),
     Own(Diagnostic),
+}
+
+impl Failure {
+    /// Why, in one line that does not name `target` again.
+    #[must_use]
+    pub fn reason(&self, target: &Target) -> String {
+        match self {
+            Self::SopsFile(problem) => problem.clone(),
+            Self::Secrets(titles) => format!("needs {}", titles.join(", ")),
+            Self::Own(Diagnostic { problem, .. }) => problem
+                .strip_prefix(&target.title)
+                .and_then(|rest| rest.strip_prefix(": "))
+                .unwrap_or(problem)
+                .to_owned(),
+        }
+    }
 }
 
 /// Picks every secret from its document and renders every template.
 ///
-/// `documents` and `template_files` go along with [`Plan::files`] and [`Plan::templates`]; of a document that did not
-/// open, and of a template without a file, there is `None`.
+/// `documents` and `template_files` go along with [`Plan::files`] and [`Plan::templates`]; of a template without a file
+/// there is `None`.
 #[must_use]
 pub fn assemble<'d>(
     plan: &'d Plan,
-    documents: &'d [Option<Document<Opened>>],
+    documents: &'d [Result<Document<Opened>, Diagnostic>],
     template_files: &[Option<Result<SecretBytes, Diagnostic>>],
 ) -> Vec<File<'d>> {
     let mut files: Vec<File> = Vec::with_capacity(plan.secrets.len() + plan.templates.len());
     for secret in &plan.secrets {
         let content = match documents.get(secret.file) {
-            Some(Some(document)) => pick(plan, secret, document).map_err(Failure::Own),
-            _ => Err(Failure::SopsFile),
+            Some(Ok(document)) => pick(plan, secret, document).map_err(Failure::Own),
+            Some(Err(diagnostic)) => Err(Failure::SopsFile(diagnostic.problem.clone())),
+            None => Err(Failure::SopsFile(String::new())),
         };
         files.push(File { target: &secret.target, content });
     }
@@ -223,33 +241,42 @@ fn render<'d>(
     secrets: &[File<'_>],
 ) -> Result<Plaintext<'d>, Failure> {
     let placeholders = markers.of(template);
-    let failed = |error| Failure::Own(unresolved(&template.target, &error));
-    let used = placeholders.used(text).map_err(failed)?;
-    let file = |insertion: &Insertion| secrets.get(insertion.secret);
-    let value = |insertion: &Insertion| file(insertion).and_then(|secret| secret.content.as_ref().ok());
-    if used.into_iter().any(|insertion| value(insertion).is_none()) {
-        return Err(Failure::Secret);
+    let unresolved = |error| Failure::Own(unresolved(&template.target, &error));
+    let used = placeholders.used(text).map_err(unresolved)?;
+    let failed: BTreeSet<usize> = used
+        .into_iter()
+        .map(|insertion| insertion.secret)
+        .filter(|index| has_failed(secrets, *index))
+        .collect();
+    let title = |index: usize| Some(secrets.get(index)?.target.title.clone());
+    if !failed.is_empty() {
+        return Err(Failure::Secrets(failed.into_iter().filter_map(title).collect()));
     }
     let mut refused = None;
     let rendered = placeholders.render(text, |insertion, out| {
-        let bytes = value(insertion).map(Plaintext::expose).unwrap_or_default();
+        let value = secrets.get(insertion.secret).and_then(|secret| secret.content.as_ref().ok());
+        let bytes = value.map(Plaintext::expose).unwrap_or_default();
         let bytes = if template.trim { without_last_newline(bytes) } else { bytes };
         if let Err(error) = insertion.quoting.write(bytes, out) {
-            refused.get_or_insert((*insertion, error));
+            refused.get_or_insert((insertion.secret, error));
         }
     });
     match refused {
-        Some((insertion, error)) => {
-            let secret = file(&insertion).map_or("a secret", |secret| &secret.target.title);
-            Err(Failure::Own(cannot_quote(&template.target, secret, error)))
+        Some((index, error)) => {
+            let secret = title(index).unwrap_or_default();
+            Err(Failure::Own(cannot_quote(&template.target, &secret, error)))
         }
-        None => rendered.map(Plaintext::Owned).map_err(failed),
+        None => rendered.map(Plaintext::Owned).map_err(unresolved),
     }
 }
 
 fn cannot_quote(target: &Target, secret: &str, error: QuoteError) -> Diagnostic {
     Diagnostic::new(format!("{}: cannot be rendered: {secret} cannot be quoted: {error}", target.title))
         .help("use its plain placeholder, or the file that it is installed as")
+}
+
+fn has_failed(secrets: &[File<'_>], index: usize) -> bool {
+    secrets.get(index).is_none_or(|secret| secret.content.is_err())
 }
 
 #[cfg(test)]

@@ -116,6 +116,10 @@ impl Report {
         self.0.push(diagnostic);
     }
 
+    pub fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        self.0.extend(diagnostics);
+    }
+
     /// `value` if nothing is wrong.
     ///
     /// # Errors

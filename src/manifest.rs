@@ -46,6 +46,9 @@ pub struct Settings {
     /// Ours: the public keys of the host, so that the build can tell which files it will open.
     #[serde(deserialize_with = "null_as_default")]
     pub host_recipients: Vec<String>,
+    /// Ours: what one failing secret means for the others.
+    #[serde(deserialize_with = "null_as_default")]
+    pub on_failure: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -178,7 +181,7 @@ fn elements<T: for<'de> Deserialize<'de>>(noun: &str, raw: &[&RawValue], report:
 }
 
 /// What a field of any part of the manifest has to be.
-const TEXTS: [&str; 15] = [
+const TEXTS: [&str; 16] = [
     "name",
     "key",
     "extractKey",
@@ -194,6 +197,7 @@ const TEXTS: [&str; 15] = [
     "symlinkPath",
     "gnupgHome",
     "ageKeyFile",
+    "onFailure",
 ];
 const NUMBERS: [&str; 3] = ["uid", "gid", "keepGenerations"];
 const SWITCHES: [&str; 6] =

@@ -36,6 +36,7 @@ pub struct Plan {
     pub host_recipients: Vec<Recipient>,
     /// Placeholder texts of secrets that are not in this manifest (those for users are in another), by name.
     pub placeholders_elsewhere: Vec<(String, String)>,
+    pub on_failure: OnFailure,
     /// Things that work but are probably not meant.
     pub warnings: Vec<String>,
 }
@@ -112,6 +113,16 @@ pub struct StorePlan {
     pub use_tmpfs: bool,
 }
 
+/// What a secret or template that fails means for the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are installed; it keeps its last good value.
+    #[default]
+    Partial,
+    /// Nothing is installed.
+    Abort,
+}
+
 #[derive(Debug, Default)]
 pub struct KeyPlan {
     pub age_ssh_key_paths: Vec<PathBuf>,
@@ -144,6 +155,7 @@ impl Plan {
         let elsewhere =
             placeholders.iter().filter(|(name, text)| !text.is_empty() && !names.contains(name.as_str()));
         let placeholders_elsewhere = elsewhere.cloned().collect();
+        let on_failure = planner.on_failure(&settings.on_failure);
         let placeholders = planner.placeholders(placeholders, !templates.is_empty());
         let mut plan = Self {
             secrets: Vec::with_capacity(secrets.len()),
@@ -155,6 +167,7 @@ impl Plan {
             logging: settings.logging,
             host_recipients,
             placeholders_elsewhere,
+            on_failure,
             warnings: Vec::new(),
         };
         let mut files = HashMap::new();
@@ -340,6 +353,17 @@ impl Planner<'_> {
             }
         }
         recipients
+    }
+
+    fn on_failure(&mut self, text: &str) -> OnFailure {
+        match text {
+            "" | "partial" => OnFailure::Partial,
+            "abort" => OnFailure::Abort,
+            other => {
+                self.problem(format!("'onFailure' is '{other}'"), "use partial or abort");
+                OnFailure::default()
+            }
+        }
     }
 
     /// Placeholder text by name of secret; `None` when there is no template that could use it.
@@ -649,6 +673,23 @@ mod tests {
 
     fn secret(fields: &str) -> String {
         format!(r#"{{"name": "a", "mode": "0400", "sopsFile": "/f", "key": "k", {fields} "x": 0}}"#)
+    }
+
+    #[test]
+    fn a_failure_concerns_nothing_else_unless_the_manifest_says_so() {
+        for (said, expected) in [
+            ("", Ok(OnFailure::Partial)),
+            (r#""onFailure": null,"#, Ok(OnFailure::Partial)),
+            (r#""onFailure": "partial","#, Ok(OnFailure::Partial)),
+            (r#""onFailure": "abort","#, Ok(OnFailure::Abort)),
+            (r#""onFailure": "ABORT","#, Err("'onFailure' is 'ABORT'".to_owned())),
+        ] {
+            let json =
+                format!(r#"{{{said} "secretsMountPoint": "/run/secrets.d", "symlinkPath": "/run/secrets"}}"#);
+            let plan = Plan::new(Manifest::parse(json.as_bytes()).unwrap(), None);
+            let found = plan.map(|plan| plan.on_failure).map_err(|report| report.0[0].problem.clone());
+            assert_eq!(found, expected, "{said}");
+        }
     }
 
     #[test]

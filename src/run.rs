@@ -6,20 +6,18 @@ use std::path::Path;
 use crate::changes::Changes;
 use crate::check;
 use crate::cli::{Arguments, Check, Environment};
-use crate::decrypted::{self, Failure, File};
+use crate::decrypted;
 use crate::diagnostic::{Diagnostic, Printable, Report};
 use crate::explain::Paths;
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
-use crate::plan::Plan;
-use crate::plan::Target;
+use crate::outcome::{self, Outcome};
 use crate::plan::access::Ownership;
-use crate::secret::Plaintext;
-use crate::sops::document::{Document, Opened};
+use crate::plan::{OnFailure, Plan, Target};
 use crate::system::accounts::Accounts;
 use crate::system::file::{FileError, read_regular};
-use crate::system::generation::Entry;
+use crate::system::generation::Wanted;
 use crate::system::link::{self, Link, Trust};
 use crate::system::live::{Differences, LiveGeneration};
 use crate::system::mount::Backing;
@@ -52,32 +50,35 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     };
     let program = environment.program.clone();
     let keyring = Keyring::collect(&sources(&plan, environment));
-    let told = announce_keys(&plan, &keyring, &program);
-    let (documents, mut report) = documents(&plan, &keyring);
+    // That a line could not be written is a failure, but none that keeps secrets away.
+    let mut report = Report::default();
+    report.extend(announce_keys(&plan, &keyring, &program).err());
+    let documents = load::open_all(&plan, &keyring);
     let template_files = load::template_files(&plan, Paths::Absolute);
     let files = decrypted::assemble(&plan, &documents, &template_files);
-    let owners = owners(&files, &accounts, &mut report);
+    let (outcomes, problems) = outcome::of_files(&files, &accounts);
+    report.extend(documents.iter().filter_map(|document| document.as_ref().err().cloned()));
+    report.extend(problems.0);
+    if plan.on_failure == OnFailure::Abort
+        && let Err(aborted) = outcome::all_or_nothing(&plan, &outcomes)
+    {
+        report.push(aborted);
+        return Err(report);
+    }
     let before = live_number(&plan);
-    // All or nothing, so far.
-    let done = complete(&files, &owners, report).and_then(|entries| {
-        if dry {
-            dry_activate(&plan, &entries, &messenger)
-        } else {
-            activate(&plan, &entries, &accounts, &messenger)
-        }
-    });
+    let live = if dry {
+        dry_activate(&plan, &outcomes, &messenger, &mut report)
+    } else {
+        activate(&plan, &outcomes, &accounts, &messenger, &mut report)
+    };
     if !dry {
         remember(&plan, before, &arguments.manifest);
     }
-    // That a line could not be written is a failure, but none that keeps secrets away.
-    match told {
-        Ok(()) => done,
-        Err(unwritten) => {
-            let mut report = done.err().unwrap_or_default();
-            report.push(unwritten);
-            Err(report)
-        }
+    match live {
+        Ok(live) => report.extend(outcome::table(&plan, &outcomes, live.as_ref(), dry)),
+        Err(error) => report.push(error),
     }
+    report.or(())
 }
 
 fn live_number(plan: &Plan) -> Option<u64> {
@@ -167,58 +168,20 @@ fn not_written(error: &std::io::Error) -> Diagnostic {
     Diagnostic::new(format!("cannot write to standard output: {error}"))
 }
 
-fn documents(plan: &Plan, keyring: &Keyring) -> (Vec<Option<Document<Opened>>>, Report) {
-    let mut report = Report::default();
-    let documents = load::open_all(plan, keyring)
-        .into_iter()
-        .map(|document| document.map_err(|diagnostic| report.push(diagnostic)).ok())
-        .collect();
-    (documents, report)
-}
-
-fn owners(files: &[File], accounts: &Accounts, report: &mut Report) -> Vec<Option<Ownership>> {
-    let resolve = |file: &File| match accounts.resolve(&file.target.access) {
-        Ok(ownership) => Some(ownership),
-        Err(error) => {
-            let help = error.help();
-            report.push(Diagnostic::new(format!("{}: {error}", file.target.title)).help(help));
-            None
-        }
-    };
-    files.iter().map(resolve).collect()
-}
-
-/// The entries of the new generation, if every file has its content and its owner.
-fn complete<'f>(
-    files: &'f [File],
-    owners: &[Option<Ownership>],
-    mut report: Report,
-) -> Result<Vec<Entry<'f>>, Report> {
-    let mut entries = Vec::with_capacity(files.len());
-    for (file, owner) in files.iter().zip(owners) {
-        let target = file.target;
-        match (&file.content, owner) {
-            (Ok(content), Some(ownership)) => entries.push(Entry {
-                name: &target.name,
-                ownership: *ownership,
-                mode: target.access.mode,
-                content: Plaintext::expose(content),
-            }),
-            (Err(Failure::Own(diagnostic)), _) => report.push(diagnostic.clone()),
-            // Told with the file, the secret or the owner.
-            (Err(Failure::SopsFile | Failure::Secret), _) | (_, None) => {}
-        }
-    }
-    report.or(entries)
-}
-
+/// Puts everything in place that can be, and says which generation is live then; what goes wrong after the switch goes
+/// into the report. Where nothing is live and nothing can be installed, there is nothing to do: no empty generation is
+/// made, so that the first secrets that come are the first activation.
 fn activate(
     plan: &Plan,
-    entries: &[Entry],
+    outcomes: &[Outcome],
     accounts: &Accounts,
     messenger: &Messenger,
-) -> Result<(), Report> {
+    report: &mut Report,
+) -> Result<Option<LiveGeneration>, Diagnostic> {
     let store_plan = &plan.store;
+    if !outcomes.is_empty() && !outcome::has_files(outcomes) && find_live(plan)?.is_none() {
+        return Ok(None);
+    }
     let backing = match (plan.user_mode, store_plan.use_tmpfs) {
         (true, _) => Backing::Existing,
         (false, true) => Backing::Tmpfs,
@@ -238,53 +201,58 @@ fn activate(
         tracing::warn!("{}", Printable(&warning.to_string()));
     }
     let symlink = &store_plan.symlink_path;
-    let mut report = Report(store.remove_leftovers(symlink).iter().map(plain).collect());
-    let (live, differences) = match go_live(&store, symlink, entries, directories, &mut report) {
-        Ok(live) => live,
-        Err(error) => {
-            report.push(plain(&error));
-            return Err(report);
-        }
-    };
+    report.extend(store.remove_leftovers(symlink).iter().map(plain));
+    let (live, differences) =
+        go_live(&store, symlink, outcomes, directories, report).map_err(|error| plain(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
-    link(plan, entries, &mut report);
+    link(plan, outcomes, &live, report);
     if let Some(differences) = &differences {
-        notify(plan, &changes(differences), messenger, &mut report);
+        notify(plan, &changes(differences), outcomes, messenger, report);
     }
-    report.0.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
-    report.or(())
+    report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
+    Ok(Some(live))
 }
 
-/// Makes the entries live, in a new generation if they differ from the live one, and says in what; there is nothing to
-/// compare with on the first activation.
+/// Makes what is wanted live, in a new generation if it differs from the live one, and says in what; there is nothing
+/// to compare with on the first activation.
 fn go_live(
     store: &Store,
     symlink: &Path,
-    entries: &[Entry],
+    outcomes: &[Outcome],
     directories: Ownership,
     report: &mut Report,
 ) -> Result<(LiveGeneration, Option<Differences>), FileError> {
+    let wanted = wanted(outcomes);
     let before = store.live(symlink)?;
-    let differences = before.as_ref().map(|live| live.differences(entries, Some(directories))).transpose()?;
-    if let (Some(live), Some(differences)) = (before, &differences)
-        && differences.is_empty()
-    {
-        return Ok((live, None));
-    }
-    let switched = store.stage(symlink, entries)?.switch(symlink)?;
-    report.0.extend(switched.left_behind.iter().map(plain));
+    let differences = before.as_ref().map(|live| live.differences(&wanted, Some(directories))).transpose()?;
+    let staged = match (before, &differences) {
+        (Some(live), Some(differences)) if differences.is_empty() => return Ok((live, None)),
+        (before, _) => store.stage(symlink, &wanted, before.as_ref())?,
+    };
+    let switched = staged.switch(symlink)?;
+    report.extend(switched.left_behind.iter().map(plain));
     Ok((switched.live, differences))
 }
 
+fn wanted<'d>(outcomes: &[Outcome<'d>]) -> Vec<Wanted<'d>> {
+    outcomes.iter().map(|outcome| outcome.wanted).collect()
+}
+
 /// Says what [`activate`] would change, and changes nothing.
-fn dry_activate(plan: &Plan, entries: &[Entry], messenger: &Messenger) -> Result<(), Report> {
-    let live = LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path);
-    let mut report = Report::default();
-    if let Some(live) = live.map_err(|error| plain(&error))? {
-        let differences = live.differences(entries, None).map_err(|error| plain(&error))?;
-        notify(plan, &changes(&differences), messenger, &mut report);
-    }
-    report.or(())
+fn dry_activate(
+    plan: &Plan,
+    outcomes: &[Outcome],
+    messenger: &Messenger,
+    report: &mut Report,
+) -> Result<Option<LiveGeneration>, Diagnostic> {
+    let Some(live) = find_live(plan)? else { return Ok(None) };
+    let differences = live.differences(&wanted(outcomes), None).map_err(|error| plain(&error))?;
+    notify(plan, &changes(&differences), outcomes, messenger, report);
+    Ok(Some(live))
+}
+
+fn find_live(plan: &Plan) -> Result<Option<LiveGeneration>, Diagnostic> {
+    LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path).map_err(|error| plain(&error))
 }
 
 fn changes(differences: &Differences) -> Changes {
@@ -295,16 +263,25 @@ fn changes(differences: &Differences) -> Changes {
     }
 }
 
-/// Links at the paths that secrets ask for.
-fn link(plan: &Plan, entries: &[Entry], report: &mut Report) {
-    let links: Vec<Link> = plan
-        .targets()
-        .zip(entries)
-        .filter_map(|(target, entry)| {
-            let target_path = plan.store.symlink_path.join(target.name.as_str());
-            Some(Link { path: target.link.clone()?, target: target_path, ownership: entry.ownership })
-        })
-        .collect();
+/// Links at the paths that secrets ask for. What stands at the path of an absent secret is let be: a new link would lead
+/// nowhere, and an old one leads somewhere again as soon as the secret is there.
+fn link(plan: &Plan, outcomes: &[Outcome], live: &LiveGeneration, report: &mut Report) {
+    let mut links = Vec::new();
+    for Outcome { target, wanted, .. } in outcomes {
+        let Some(path) = target.link.clone() else { continue };
+        let owner = match wanted {
+            Wanted::File(entry) => Ok(Some(entry.ownership)),
+            Wanted::AsBefore(name) => live.owner(name),
+        };
+        match owner {
+            Ok(Some(ownership)) => {
+                let target = plan.store.symlink_path.join(target.name.as_str());
+                links.push(Link { path, target, ownership });
+            }
+            Ok(None) => {}
+            Err(error) => report.push(plain(&error)),
+        }
+    }
     let trust = if plan.user_mode { Trust::Anyone } else { Trust::RootOnly };
     for error in link::link_all(&links, trust) {
         let wanted = plan
@@ -321,15 +298,16 @@ fn link(plan: &Plan, entries: &[Entry], report: &mut Report) {
 }
 
 /// Tells the log and systemd. A user's activation tells neither, as in the original, but for the user's own units.
-fn notify(plan: &Plan, changes: &Changes, messenger: &Messenger, report: &mut Report) {
-    let units = changes.units(plan);
+fn notify(plan: &Plan, changes: &Changes, outcomes: &[Outcome], messenger: &Messenger, report: &mut Report) {
+    let failed = outcome::failed(outcomes);
+    let units = changes.units(plan, &failed);
     for warning in messenger.tell_users(&units) {
         tracing::warn!("{}", Printable(&warning.to_string()));
     }
     if plan.user_mode {
         return;
     }
-    report.0.extend(messenger.tell(&units).into_iter().map(|error| not_told(plan, &error)));
+    report.extend(messenger.tell(&units).into_iter().map(|error| not_told(plan, &error)));
     if plan.logging.secret_changes {
         let mut out = std::io::stdout().lock();
         for line in changes.lines(messenger.channel.is_dry()) {

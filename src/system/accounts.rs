@@ -66,6 +66,11 @@ pub enum AccountError {
 }
 
 impl AccountError {
+    /// The databases answered, and do not have it.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Account { reason: Reason::Unknown, .. })
+    }
+
     /// The one thing to do about it.
     pub fn help(&self) -> &'static str {
         match self {

@@ -2,6 +2,11 @@
 //!
 //! A generation is complete before anything points at it, and gone again if it does not get that far. A file has its
 //! owner and permissions before its content, so there is no moment in which someone could open it who may not.
+//!
+//! A file that stays as it was is the same file in both generations, by a hard link: its bytes come into nobody's memory
+//! and onto no other page, it needs no room where there may be none, and whatever access it has, it keeps. Nothing
+//! writes into an installed file, so that two names for one do no harm, and pruning takes away names. A store whose
+//! file system has no hard links (ramfs and tmpfs have) cannot keep files; there the activation fails.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{self, OFlag};
+use nix::fcntl::{self, AtFlags, OFlag};
 use nix::sys::stat::{self, Mode};
 use nix::unistd::{self, Gid, Uid};
 
@@ -34,6 +39,25 @@ pub struct Entry<'a> {
     pub content: &'a [u8],
 }
 
+/// What a generation is to have at a name.
+#[derive(Clone, Copy)]
+pub enum Wanted<'a> {
+    /// This file.
+    File(Entry<'a>),
+    /// The very file that the live generation has there, if it has one.
+    AsBefore(&'a Name),
+}
+
+impl<'a> Wanted<'a> {
+    #[must_use]
+    pub fn name(&self) -> &'a Name {
+        match self {
+            Self::File(entry) => entry.name,
+            Self::AsBefore(name) => name,
+        }
+    }
+}
+
 /// A complete generation that nothing points at. Dropping it removes it.
 pub struct StagedGeneration<'s> {
     unfinished: Unfinished<'s>,
@@ -48,14 +72,20 @@ pub struct Switched {
 }
 
 impl<'s> StagedGeneration<'s> {
-    pub(super) fn write(store: &'s Store, number: u64, entries: &[Entry<'_>]) -> Result<Self, FileError> {
+    /// `live` is where the files come from that stay as they were.
+    pub(super) fn write(
+        store: &'s Store,
+        number: u64,
+        wanted: &[Wanted<'_>],
+        live: Option<&LiveGeneration>,
+    ) -> Result<Self, FileError> {
         let name = number.to_string();
         store.root.remove_tree(OsStr::new(&name))?;
         // From here on a failure removes the directory.
         let unfinished = Unfinished { store, number };
         let directory = store.root.make(OsStr::new(&name), DIRECTORY_MODE, store.directories)?;
         let staged = Self { unfinished, directory };
-        staged.fill(entries)?;
+        staged.fill(wanted, live)?;
         Ok(staged)
     }
 
@@ -85,13 +115,20 @@ impl<'s> StagedGeneration<'s> {
     }
 
     /// Writes in the order of names, so that a directory is made and opened once for all its files.
-    fn fill(&self, entries: &[Entry<'_>]) -> Result<(), FileError> {
+    fn fill(&self, wanted: &[Wanted<'_>], live: Option<&LiveGeneration>) -> Result<(), FileError> {
         let store = self.unfinished.store;
-        let mut sorted: Vec<&Entry<'_>> = entries.iter().collect();
-        sorted.sort_unstable_by(|one, other| one.name.cmp(other.name));
+        let mut sorted: Vec<&Wanted<'_>> = wanted.iter().collect();
+        sorted.sort_unstable_by(|one, other| one.name().cmp(other.name()));
         let mut open: Vec<(&str, Directory)> = Vec::new();
-        for entry in sorted {
-            let parents: Vec<&str> = entry.name.parents().collect();
+        for wanted in sorted {
+            let before = match (wanted, live) {
+                (Wanted::AsBefore(name), Some(live)) => live.holder(name)?,
+                _ => None,
+            };
+            if before.is_none() && matches!(wanted, Wanted::AsBefore(_)) {
+                continue;
+            }
+            let parents: Vec<&str> = wanted.name().parents().collect();
             let still_open =
                 open.iter().zip(&parents).take_while(|((path, _), parent)| path == *parent).count();
             open.truncate(still_open);
@@ -101,7 +138,11 @@ impl<'s> StagedGeneration<'s> {
                 open.push((parent, made));
             }
             let inside = open.last().map_or(&self.directory, |(_, directory)| directory);
-            write_file(inside, entry, store.maker)?;
+            match (wanted, before) {
+                (Wanted::File(entry), _) => write_file(inside, entry, store.maker)?,
+                (Wanted::AsBefore(name), Some(before)) => keep_file(&before, inside, name)?,
+                (Wanted::AsBefore(_), None) => {}
+            }
         }
         Ok(())
     }
@@ -127,7 +168,14 @@ fn write_file(inside: &Directory, entry: &Entry<'_>, maker: Ownership) -> Result
     unistd::close(file).map_err(|errno| inside.failed("write", name, errno))
 }
 
-fn last_component(path: &str) -> &OsStr {
+/// Puts the file that has its name in `before` into `inside`, too. Symlinks are not followed.
+fn keep_file(before: &Directory, inside: &Directory, name: &Name) -> Result<(), FileError> {
+    let name = last_component(name.as_str());
+    unistd::linkat(before, name, inside, name, AtFlags::empty())
+        .map_err(|errno| before.failed("keep", name, errno))
+}
+
+pub(super) fn last_component(path: &str) -> &OsStr {
     OsStr::new(path.rsplit('/').next().unwrap_or(path))
 }
 

@@ -13,7 +13,7 @@ use nix::sys::stat::{self, FileStat, Mode};
 
 use super::directory::{Directory, PERMISSIONS, owner_of};
 use super::file::{FileError, Kind};
-use super::generation::Entry;
+use super::generation::{Entry, Wanted, last_component};
 use super::mount::DIRECTORY_MODE;
 use crate::plan::access::Ownership;
 use crate::plan::name::Name;
@@ -75,7 +75,34 @@ impl LiveGeneration {
         &self.directory
     }
 
-    /// Compares with `entries`, which are to be all there is. `directories` is the owner that directories should have;
+    /// The owner of the file at `name`; none when there is nothing, or something else than a file.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn owner(&self, name: &Name) -> Result<Option<Ownership>, FileError> {
+        Ok(self.find_file(name)?.map(|(_, found)| owner_of(&found)))
+    }
+
+    /// The directory that holds the file at `name`, if there is one. Nothing on the way is followed.
+    pub(super) fn holder(&self, name: &Name) -> Result<Option<Directory>, FileError> {
+        Ok(self.find_file(name)?.map(|(holder, _)| holder))
+    }
+
+    fn find_file(&self, name: &Name) -> Result<Option<(Directory, FileStat)>, FileError> {
+        let path = self.directory.path().to_owned();
+        let mut holder = self.directory.child(OsStr::new("."))?.called(path);
+        for parent in name.parents() {
+            holder = match holder.child(last_component(parent)) {
+                Ok(inner) => inner,
+                Err(error) if is_no_directory(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+        }
+        let found = holder.stat_of(last_component(name.as_str()))?;
+        Ok(found.filter(|found| Kind::of(found.st_mode) == Kind::File).map(|found| (holder, found)))
+    }
+
+    /// Compares with `wanted`, which is to be all there is. A file that is to be as before never differs. `directories` is the owner that directories should have;
     /// with none, no owners are compared, neither of directories nor of files: a dry run does not look them up.
     ///
     /// Symlinks in the generation are passed over: a secret's own path may lie in it.
@@ -84,11 +111,11 @@ impl LiveGeneration {
     /// When a directory of the generation cannot be listed. A file that cannot be read counts as modified.
     pub fn differences(
         &self,
-        entries: &[Entry<'_>],
+        wanted: &[Wanted<'_>],
         directories: Option<Ownership>,
     ) -> Result<Differences, FileError> {
-        let mut wanted: BTreeMap<&OsStr, &Entry<'_>> =
-            entries.iter().map(|entry| (OsStr::new(entry.name.as_str()), entry)).collect();
+        let mut wanted: BTreeMap<&OsStr, &Wanted<'_>> =
+            wanted.iter().map(|wanted| (OsStr::new(wanted.name().as_str()), wanted)).collect();
         let mut comparison = Comparison {
             wanted: &mut wanted,
             directories,
@@ -97,7 +124,7 @@ impl LiveGeneration {
         };
         comparison.walk(&self.directory, &OsString::new())?;
         let mut found = comparison.found;
-        found.added.extend(wanted.values().map(|entry| entry.name.clone()));
+        found.added.extend(wanted.values().filter_map(|wanted| new_name(wanted)));
         Ok(found)
     }
 }
@@ -112,7 +139,7 @@ impl Differences {
 /// A walk through the generation.
 struct Comparison<'w, 'e> {
     /// What was not met yet.
-    wanted: &'w mut BTreeMap<&'e OsStr, &'e Entry<'e>>,
+    wanted: &'w mut BTreeMap<&'e OsStr, &'e Wanted<'e>>,
     directories: Option<Ownership>,
     found: Differences,
     chunk: SecretBytes,
@@ -134,16 +161,17 @@ impl Comparison<'_, '_> {
             match (kind, self.wanted.remove(inner.as_os_str())) {
                 // A directory where a file is wanted: that file is new, and what lies in the directory is not wanted.
                 (Some(Kind::Directory), wanted) => {
-                    self.found.added.extend(wanted.map(|entry| entry.name.clone()));
+                    self.found.added.extend(wanted.and_then(new_name));
                     self.walk(&directory.child(&name)?, &inner)?;
                 }
-                (_, Some(entry)) => {
+                (_, Some(Wanted::File(entry))) => {
                     if !self.is_same(directory, &name, entry) {
                         self.found.modified.insert(entry.name.clone());
                     }
                 }
-                (None | Some(Kind::Symlink), None) => {}
-                (Some(_), None) => {
+                (Some(Kind::File), Some(Wanted::AsBefore(_))) | (None | Some(Kind::Symlink), None) => {}
+                // What is not a file cannot be kept.
+                (_, Some(Wanted::AsBefore(_))) | (Some(_), None) => {
                     self.found.removed.insert(inner.into());
                 }
             }
@@ -183,6 +211,14 @@ impl Comparison<'_, '_> {
                 _ => return false,
             }
         }
+    }
+}
+
+/// The name of a file that is not there yet; what was not there before does not come.
+fn new_name(wanted: &Wanted<'_>) -> Option<Name> {
+    match wanted {
+        Wanted::File(entry) => Some(entry.name.clone()),
+        Wanted::AsBefore(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::accounts::current_user;
 use super::directory::{Directory, create_all};
 use super::file::FileError;
-use super::generation::{Entry, StagedGeneration};
+use super::generation::{StagedGeneration, Wanted};
 use super::live::{self, LiveGeneration};
 use super::lock::{self, Lock, LockError, Patience};
 use super::mount::{self, Backing, DIRECTORY_MODE, Memory, MountError, Place, Warning};
@@ -93,12 +93,18 @@ impl Store {
         beside.into_iter().chain(leftovers.filter_map(|name| self.root.remove_tree(name).err())).collect()
     }
 
-    /// Writes a complete generation, to follow the one that `symlink` names; nothing points at it yet.
+    /// Writes a complete generation, to follow the one that `symlink` names; nothing points at it yet. What is to be as
+    /// before comes from `live`.
     ///
     /// # Errors
-    /// When one entry cannot be written exactly as asked. Nothing of the generation is left, then.
-    pub fn stage(&self, symlink: &Path, entries: &[Entry<'_>]) -> Result<StagedGeneration<'_>, FileError> {
-        StagedGeneration::write(self, self.next_number(symlink)?, entries)
+    /// When one file cannot be written exactly as asked, or kept. Nothing of the generation is left, then.
+    pub fn stage(
+        &self,
+        symlink: &Path,
+        wanted: &[Wanted<'_>],
+        live: Option<&LiveGeneration>,
+    ) -> Result<StagedGeneration<'_>, FileError> {
+        StagedGeneration::write(self, self.next_number(symlink)?, wanted, live)
     }
 
     /// Removes generations that are at least `keep` older than the live one; with `keep` 0 none. The live one and
@@ -159,6 +165,7 @@ mod tests {
     use super::*;
     use crate::plan::access::Mode;
     use crate::plan::name::Name;
+    use crate::system::generation::Entry;
     use crate::system::live::Differences;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, symlink};
@@ -190,7 +197,7 @@ mod tests {
 
         fn activate(&self, store: &Store, secrets: &[(&str, &str)]) -> LiveGeneration {
             let names = names_of(secrets);
-            let staged = store.stage(&self.symlink(), &entries(&names, secrets)).unwrap();
+            let staged = store.stage(&self.symlink(), &entries(&names, secrets), None).unwrap();
             let switched = staged.switch(&self.symlink()).unwrap();
             assert!(switched.left_behind.is_none());
             switched.live
@@ -209,9 +216,10 @@ mod tests {
         secrets.iter().map(|(name, _)| Name::new(name).unwrap()).collect()
     }
 
-    fn entries<'a>(names: &'a [Name], secrets: &'a [(&str, &str)]) -> Vec<Entry<'a>> {
-        let access = |name, content| Entry { name, ownership: current_user(), mode: Mode(0o440), content };
-        names.iter().zip(secrets).map(|(name, (_, content))| access(name, content.as_bytes())).collect()
+    fn entries<'a>(names: &'a [Name], secrets: &'a [(&str, &str)]) -> Vec<Wanted<'a>> {
+        let file = |name, content| Entry { name, ownership: current_user(), mode: Mode(0o440), content };
+        let wanted = |name, content| Wanted::File(file(name, content));
+        names.iter().zip(secrets).map(|(name, (_, content))| wanted(name, content.as_bytes())).collect()
     }
 
     fn differences(live: &LiveGeneration, secrets: &[(&str, &str)]) -> Differences {
@@ -246,13 +254,13 @@ mod tests {
         machine.activate(&store, &[("a", "1")]);
         let secrets = [("a", "2"), ("a/b", "a file cannot be a directory, too")];
         let names = names_of(&secrets);
-        let refused = store.stage(&machine.symlink(), &entries(&names, &secrets)).err().unwrap();
+        let refused = store.stage(&machine.symlink(), &entries(&names, &secrets), None).err().unwrap();
         assert_eq!(refused.errno(), Some(nix::libc::EEXIST));
         assert_eq!(machine.listing("secrets.d"), ["1"]);
-        drop(store.stage(&machine.symlink(), &[]).unwrap());
+        drop(store.stage(&machine.symlink(), &[], None).unwrap());
         assert_eq!(machine.listing("secrets.d"), ["1"]);
         let unusable = machine.path("secrets.d/1/a/secrets");
-        assert!(store.stage(&machine.symlink(), &[]).unwrap().switch(&unusable).is_err());
+        assert!(store.stage(&machine.symlink(), &[], None).unwrap().switch(&unusable).is_err());
         assert_eq!(machine.listing("secrets.d"), ["1"]);
         assert_eq!(fs::read_to_string(machine.symlink().join("a")).unwrap(), "1");
     }
@@ -354,6 +362,57 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_as_before_is_the_very_same_file_with_whatever_access_it_has_and_never_differs() {
+        let machine = Machine::new();
+        let store = machine.store();
+        let first = machine.activate(&store, &[("a", "1"), ("deep/er/b", "2"), ("c", "3")]);
+        let (a, b, c, none) =
+            (machine.symlink().join("a"), machine.symlink().join("deep/er/b"), "c", "no/ne");
+        fs::set_permissions(&a, std::os::unix::fs::PermissionsExt::from_mode(0o604)).unwrap();
+        let inodes =
+            || [&a, &b].map(|path| fs::metadata(path).map(|found| (found.ino(), found.mode())).unwrap());
+        let before = inodes();
+        let names = ["a", "deep/er/b", none].map(|name| Name::new(name).unwrap());
+        let mut wanted: Vec<Wanted> = names.iter().map(Wanted::AsBefore).collect();
+        let found = first.differences(&wanted, Some(current_user())).unwrap();
+        assert_eq!(found, Differences { removed: [c.into()].into(), ..Differences::default() });
+        let c = Name::new(c).unwrap();
+        let entry = Entry { name: &c, ownership: current_user(), mode: Mode(0o440), content: b"4" };
+        wanted.push(Wanted::File(entry));
+        let staged = store.stage(&machine.symlink(), &wanted, Some(&first)).unwrap();
+        let second = staged.switch(&machine.symlink()).unwrap().live;
+        assert!(store.prune(&second, 1).is_empty());
+        assert_eq!(machine.listing("secrets.d"), ["2"]);
+        assert_eq!(machine.listing("secrets"), ["a", "c", "deep"]);
+        assert_eq!(inodes(), before);
+        assert!(second.differences(&wanted, Some(current_user())).unwrap().is_empty());
+        let held = names.each_ref().map(|name| second.owner(name).unwrap());
+        assert_eq!(held, [Some(current_user()), Some(current_user()), None]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_kept_and_nothing_on_the_way_to_one_is_followed() {
+        let machine = Machine::new();
+        let store = machine.store();
+        let live = machine.activate(&store, &[("a", "1"), ("d/b", "2")]);
+        let inside = machine.path("secrets.d/1");
+        symlink("a", inside.join("link")).unwrap();
+        symlink("d", inside.join("way")).unwrap();
+        nix::unistd::mkfifo(&inside.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let names = ["link", "way/b", "fifo", "d", "a/below"].map(|name| Name::new(name).unwrap());
+        let wanted: Vec<Wanted> = names.iter().map(Wanted::AsBefore).collect();
+        for name in &names {
+            assert_eq!(live.owner(name).unwrap(), None, "{name:?}");
+        }
+        let found = live.differences(&wanted, Some(current_user())).unwrap();
+        assert_eq!(found.removed, ["a", "d/b", "fifo", "link"].map(PathBuf::from).into());
+        let staged = store.stage(&machine.symlink(), &wanted, Some(&live)).unwrap();
+        assert_eq!(machine.listing("secrets.d/2"), [""; 0]);
+        drop(staged);
+        assert_eq!(fs::read_to_string(inside.join("d/b")).unwrap(), "2", "the live file has its name still");
+    }
+
+    #[test]
     fn what_was_added_modified_and_removed_is_told_by_name() {
         let machine = Machine::new();
         let large = "x".repeat(200_000);
@@ -402,7 +461,8 @@ mod tests {
         let live = machine.activate(&machine.store(), &[("a", "1")]);
         let names = names_of(&[("a", "")]);
         let other = Ownership { uid: current_user().uid, gid: 4_000_000 };
-        let entry = Entry { name: &names[0], ownership: other, mode: Mode(0o440), content: b"1" };
+        let entry =
+            Wanted::File(Entry { name: &names[0], ownership: other, mode: Mode(0o440), content: b"1" });
         let found = live.differences(&[entry], Some(current_user())).unwrap();
         assert_eq!(found.modified.len(), 1);
         assert!(live.differences(&[entry], None).unwrap().is_empty());

@@ -117,9 +117,8 @@ fn machine(
     let opening = opening::Opening::new(plan, &keyring);
     opening.keys(&mounts, findings);
     let (key_facts, facts) = (opening.key_facts(), opening.files(findings));
-    let documents = opening.into_documents();
     let template_files = load::template_files(plan, Paths::Absolute);
-    let secrets = decrypted::assemble(plan, &documents, &template_files);
+    let secrets = decrypted::assemble(plan, opening.documents(), &template_files);
     values(&secrets, findings);
     let accounts = match (plan.user_mode, asked.ignore_passwd) {
         (true, _) => Accounts::CurrentUser,
@@ -142,7 +141,7 @@ fn values(files: &[File], findings: &mut Findings) {
     for file in files {
         if let Err(Failure::Own(diagnostic)) = &file.content {
             failed = true;
-            findings.problem_of(Area::Secrets, &file.target.title, diagnostic.clone());
+            findings.problem_of(Area::Secrets, &file.target.option, diagnostic.clone());
         }
     }
     if !failed && files.iter().all(|file| file.content.is_ok()) {

@@ -433,7 +433,7 @@ fn failures() -> Vec<(Value, &'static str)> {
 }
 
 #[test]
-fn when_one_secret_fails_nothing_is_touched() {
+fn with_on_failure_abort_nothing_is_touched_when_one_secret_fails() {
     for activated_before in [false, true] {
         let Some(machine) = Machine::new() else { return };
         let source =
@@ -446,13 +446,24 @@ fn when_one_secret_fails_nothing_is_touched() {
         if activated_before {
             machine.activate(&one("api_key"));
         }
-        for (manifest, problem) in failures() {
+        for (mut manifest, problem) in failures() {
+            if manifest.is_object() {
+                manifest = with(manifest, json!({"onFailure": "abort"}));
+            }
             machine.write("/mnt/manifest.json", manifest.to_string());
             let before = machine.snapshot();
             let ran = answer(&mut machine.command("exec sops-install-secrets /mnt/manifest.json"));
             assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{problem}: {ran:?}");
             assert!(ran.stderr.starts_with("sops-install-secrets: error: "), "{problem}: {ran:?}");
             assert!(ran.stderr.contains(problem), "{problem}: {ran:?}");
+            let is_manifest =
+                ["not an octal", "the name", "the manifest"].iter().any(|of| problem.contains(of));
+            let last = ran.stderr.lines().last().unwrap();
+            assert_eq!(
+                is_manifest,
+                !last.contains("error: nothing is changed, because "),
+                "{problem}: {ran:?}"
+            );
             assert!(!ran.stderr.contains(API_KEY), "a secret is told: {problem}");
             assert_eq!(machine.snapshot(), before, "{problem}");
         }
@@ -469,7 +480,12 @@ fn every_failure_is_told_in_one_run() {
     ];
     let ran = machine.run(&manifest(&secrets, &[]));
     assert_eq!(ran.code, Some(1));
-    assert_eq!(ran.stderr.matches("sops-install-secrets: error: ").count(), 3, "{ran:?}");
+    let table = "sops-install-secrets: error: 3 of 3 secrets failed\n  \
+                 secret 'a'   absent          cannot be taken from '/mnt/fixtures/sample/secrets.yaml': the key 'no-such-key' cannot be found\n  \
+                 secret 'b'   for root only   cannot find user 'bob': it does not exist on this machine\n  \
+                 secret 'c'   absent          cannot open '/mnt/none.yaml': no such file or directory\n";
+    assert_eq!(ran.stderr.matches("sops-install-secrets: error: ").count(), 4, "{ran:?}");
+    assert!(ran.stderr.ends_with(table), "{ran:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::machine::{Machine, PROGRAM, output};
 use crate::transcripts;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-const PATH: &str = "/usr/bin:/bin:/run/current-system/sw/bin";
+const PATH: &str = env!("PATH");
 
 /// Whether there is a gpg, with the agent that it cannot do without and the program that ends that.
 pub fn has_gpg() -> bool {

@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 10] = [
     &["decrypted", "changes"],
     &["system"],
     &["keys", "log"],
-    &["cli", "explain"],
+    &["cli", "explain", "outcome"],
     &["load"],
     &["check"],
 ];

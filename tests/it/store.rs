@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sops_activate::plan::access::{Access, Account, Mode, Ownership};
 use sops_activate::plan::name::Name;
 use sops_activate::system::accounts::Accounts;
-use sops_activate::system::generation::Entry;
+use sops_activate::system::generation::{Entry, Wanted};
 use sops_activate::system::link::{self, Link, Trust};
 use sops_activate::system::mount::Backing;
 use sops_activate::system::store::Store;
@@ -148,14 +148,16 @@ fn activate(activation: &Activation) -> Result<String, String> {
     }
     let names: Vec<Name> = activation.secrets.iter().map(|secret| Name::new(&secret.name).unwrap()).collect();
     let owner = |secret: &Secret| Ownership { uid: secret.uid, gid: secret.gid };
-    let entries: Vec<Entry<'_>> = names
+    let entries: Vec<Wanted<'_>> = names
         .iter()
         .zip(&activation.secrets)
-        .map(|(name, secret)| Entry {
-            name,
-            ownership: owner(secret),
-            mode: Mode(secret.mode),
-            content: secret.content.as_bytes(),
+        .map(|(name, secret)| {
+            Wanted::File(Entry {
+                name,
+                ownership: owner(secret),
+                mode: Mode(secret.mode),
+                content: secret.content.as_bytes(),
+            })
         })
         .collect();
     let mut failed: Vec<String> = store.remove_leftovers(symlink).iter().map(ToString::to_string).collect();
@@ -172,7 +174,7 @@ fn activate(activation: &Activation) -> Result<String, String> {
             live
         }
         _ => {
-            let staged = store.stage(symlink, &entries).map_err(|error| error.to_string())?;
+            let staged = store.stage(symlink, &entries, live.as_ref()).map_err(|error| error.to_string())?;
             let switched = staged.switch(symlink).map_err(|error| error.to_string())?;
             writeln!(said, "switched to {}", switched.live.number()).unwrap();
             failed.extend(switched.left_behind.map(|error| error.to_string()));

@@ -75,7 +75,7 @@ impl User {
                 let mut command = Command::new("sh");
                 command.args(["-c", script]);
                 let programs = Path::new(env!("CARGO_BIN_EXE_sops-activate")).parent().unwrap();
-                command.env_clear().env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+                command.env_clear().env("PATH", format!("{}:{}", programs.display(), env!("PATH")));
                 command
             }
         };
@@ -110,8 +110,8 @@ impl User {
     /// What lies there, with `H` for the home and `R` for the runtime directory.
     fn tree(&self) -> String {
         let find = "-type l -printf '%p -> %l %U\\n' -o -printf '%p %y%m %U\\n'";
-        let tree =
-            self.shell(&format!("find {} {} -mindepth 1 {find} | LC_ALL=C sort", self.home, self.runtime));
+        let below = |place| format!("find {place} -mindepth 1 {find} | LC_ALL=C sort");
+        let tree = self.shell(&format!("{}; {}", below(&self.runtime), below(&self.home)));
         tree.replace(&self.home, "H").replace(&self.runtime, "R").replace(&format!(" {}", self.uid), "")
     }
 
@@ -186,6 +186,21 @@ fn a_users_second_run_changes_nothing_and_a_third_with_other_values_the_generati
     assert_eq!(user.run(&logged("database/user")), Answer::silent(), "a user is not told of changes");
     let live = "cat $XDG_RUNTIME_DIR/secrets/a; ls $XDG_RUNTIME_DIR/secrets.d";
     assert_eq!(user.shell(live), format!("{USER}2"));
+}
+
+#[test]
+fn a_users_secret_that_fails_stays_as_it_was_beside_one_that_changes() {
+    let Some(user) = User::with_files() else { return };
+    assert_eq!(user.run(&user.manifest("api_key")), Answer::silent());
+    let mut partial = user.manifest("database/user");
+    partial["secrets"][1]["key"] = "none".into();
+    for _ in 0..2 {
+        let ran = user.run(&partial);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.stderr.contains("\n  secret 'b/c'   kept as it was   "), "{ran:?}");
+        let values = "cat $XDG_RUNTIME_DIR/secrets/a $HOME/100%/c; ls $XDG_RUNTIME_DIR/secrets.d";
+        assert_eq!(user.shell(values), format!("{USER}{API_KEY}2"));
+    }
 }
 
 #[test]

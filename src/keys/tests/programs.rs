@@ -30,7 +30,7 @@ struct Scripts {
 impl Scripts {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let path = format!("{}:/usr/bin:/bin", dir.path().display());
+        let path = format!("{}:{}", dir.path().display(), env!("PATH"));
         let mut sources = Sources::default();
         sources.environment.handed_on = vec![("PATH".into(), path.into())];
         Self { dir, sources, limit: Duration::from_secs(20) }

@@ -11,8 +11,15 @@ use std::time::Instant;
 
 const LIMITS: Limits = Limits { time: Duration::from_secs(20), output: 1 << 20 };
 
+/// Where the programs are; not every system has more than a shell in `/bin`.
+const PATH: &str = env!("PATH");
+
+fn program(name: &str) -> PathBuf {
+    find(name.as_ref(), Some(PATH.as_ref())).unwrap()
+}
+
 fn shell(script: &str, input: &[u8], limits: Limits) -> Result<Output, ProcessError> {
-    let environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
+    let environment = vec![("PATH".into(), PATH.into())];
     run(Path::new("/bin/sh"), &["-c", script], &environment, input, limits)
 }
 
@@ -29,7 +36,7 @@ fn input_and_both_outputs_of_any_size_pass_at_the_same_time() {
 #[test]
 fn only_the_given_environment_is_seen() {
     let environment = vec![("A".into(), "b".into())];
-    let output = run(Path::new("/usr/bin/env"), &[] as &[&str], &environment, b"", LIMITS).unwrap();
+    let output = run(&program("env"), &[] as &[&str], &environment, b"", LIMITS).unwrap();
     assert_eq!(output.stdout.expose(), b"A=b\n");
 }
 
@@ -102,7 +109,7 @@ fn what_cannot_be_started_is_told() {
 
 #[test]
 fn no_zombie_is_left() {
-    let running = Running::start(Path::new("/bin/sleep"), &["1000"], &vec![], LIMITS).unwrap();
+    let running = Running::start(&program("sleep"), &["1000"], &vec![], LIMITS).unwrap();
     let pid = running.pid();
     assert_eq!(kill(pid, None), Ok(()));
     drop(running);
@@ -112,7 +119,7 @@ fn no_zombie_is_left() {
 #[test]
 fn a_conversation_goes_line_by_line() {
     let limits = Limits { output: 10, ..LIMITS };
-    let mut running = Running::start(Path::new("/bin/cat"), &[] as &[&str], &vec![], limits).unwrap();
+    let mut running = Running::start(&program("cat"), &[] as &[&str], &vec![], limits).unwrap();
     for word in ["one\n", "two\n", "three\n"] {
         running.send(word.as_bytes());
         while running.received().len() < word.len() {

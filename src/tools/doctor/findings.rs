@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::diagnostic::{Diagnostic, Location, Printable};
+use crate::diagnostic::{Diagnostic, Printable};
 
 /// What a finding is about: the headings of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -71,9 +71,9 @@ impl Findings {
 
     /// `subject` is named with the help where that does not name it itself.
     pub fn problem_of(&mut self, area: Area, subject: &str, diagnostic: Diagnostic) {
-        let Diagnostic { problem, location, mut notes, help } = diagnostic;
-        if let Some(Location { path, line, column, .. }) = location.as_deref() {
-            notes.insert(0, format!("at {path}:{line}:{column}"));
+        let Diagnostic { problem, mut notes, help, location } = diagnostic;
+        if let Some(place) = location {
+            notes.insert(0, format!("at {}:{}:{}", place.path, place.line, place.column));
         }
         let subject = subject.to_owned();
         self.0.push(Finding { area, state: State::Problem, text: problem, notes, help, subject });

@@ -60,7 +60,7 @@ pub struct Opening<'k> {
 }
 
 type Read = Result<Document<Sealed>, Diagnostic>;
-type Open = Result<Document<Opened>, Diagnostic>;
+pub type Open = Result<Document<Opened>, Diagnostic>;
 
 impl<'k> Opening<'k> {
     pub fn new(plan: &'k Plan, keyring: &'k Keyring) -> Self {
@@ -168,9 +168,9 @@ impl<'k> Opening<'k> {
             .collect()
     }
 
-    /// Of those that did not open there is none.
-    pub fn into_documents(self) -> Vec<Option<Document<Opened>>> {
-        self.opened.into_iter().map(Result::ok).collect()
+    /// Each document that opened, or why it did not.
+    pub fn documents(&self) -> &[Open] {
+        &self.opened
     }
 
     fn facts(&self, file: &SopsFile, sealed: Option<&Document<Sealed>>, opens: bool) -> FileFacts {

@@ -12,7 +12,7 @@ use crate::plan::{Plan, Target};
 use crate::secret::Plaintext;
 use crate::system::accounts::{AccountError, Accounts};
 use crate::system::file::FileError;
-use crate::system::generation::Entry;
+use crate::system::generation::{Entry, Wanted};
 use crate::system::live::{Differences, LiveGeneration};
 use crate::system::mount_table::MountTable;
 use crate::system::survey::{self, AtPath, StoreSurvey};
@@ -161,7 +161,7 @@ impl Places<'_> {
             Err(error) => return findings.problem(Area::Generation, plain(&error)),
         };
         let number = live.number();
-        let entries: Vec<Entry> = files.iter().zip(owners).filter_map(entry).collect();
+        let entries: Vec<Wanted> = files.iter().zip(owners).filter_map(entry).collect();
         let directories = accounts.directories().ok();
         if entries.len() != files.len() || (directories.is_none() && !self.plan.user_mode) {
             let text =
@@ -246,10 +246,11 @@ impl Places<'_> {
     }
 }
 
-fn entry<'f>((file, owner): (&'f File<'_>, &Option<Ownership>)) -> Option<Entry<'f>> {
+fn entry<'f>((file, owner): (&'f File<'_>, &Option<Ownership>)) -> Option<Wanted<'f>> {
     let (content, ownership) = (file.content.as_ref().ok()?, (*owner)?);
     let target = file.target;
-    Some(Entry { name: &target.name, ownership, mode: target.access.mode, content: content.expose() })
+    let (name, mode) = (&target.name, target.access.mode);
+    Some(Wanted::File(Entry { name, ownership, mode, content: content.expose() }))
 }
 
 fn changes(differences: &Differences) -> Vec<String> {

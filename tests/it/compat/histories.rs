@@ -1,6 +1,7 @@
 //! Random histories, run by both programs.
 
 mod look;
+mod partial;
 mod random;
 mod rules;
 
@@ -11,6 +12,7 @@ use super::case::Case;
 use super::{golden, in_parallel, machine};
 use crate::machine::PROGRAM;
 use look::Look;
+use partial::Partial;
 use rules::{Rules, Wanted};
 
 /// Both results of a history, and which rows explained what differed.
@@ -78,6 +80,10 @@ fn judge(case: Case, theirs: &machine::Seen, ours: &machine::Seen) -> Compared {
             was_dry: compared.case.steps[..=index].iter().any(|step| step.env.contains_key("NIXOS_ACTION")),
             has_failed: has_failed(&seen[..=index]),
         };
+        let partial = Partial::new(&compared.case, index);
+        if partial.explains(&earlier.0, &earlier.1, &mut theirs, &mut ours) {
+            rules.explained.insert("partial");
+        }
         rules.apply(&mut theirs, &mut ours);
         let left = golden::differences(&vec![theirs.lines()], &vec![ours.lines()]);
         compared.left.extend(left.iter().map(|line| format!("activation {}: {line}", index + 1)));

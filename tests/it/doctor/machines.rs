@@ -111,7 +111,7 @@ fn locked() -> Vec<Case> {
         Case {
             name: "key-missing-from-the-file",
             prepare: |_| manifest(&[secret("api-key", "api_kye")], &[]),
-            last_line: "to do: did you mean 'api_key'? set sops.secrets.\"api-key\".key = \"api_key\" (secret 'api-key')",
+            last_line: "to do: did you mean 'api_key'? set sops.secrets.\"api-key\".key = \"api_key\"",
         },
         Case {
             name: "late-mount",

@@ -1,0 +1,70 @@
+# Options -> manifest.json. The only Nix file that knows the names in the manifest, which are those of sops-install-secrets:
+# its module and its program can stand in for ours, and ours for theirs. A build that succeeds has a manifest that was checked.
+{
+  lib,
+  pkgs,
+  # `config.sops`
+  sops,
+}: {
+  # File name of the manifest in the store, without `.json`.
+  name,
+  # The secrets and templates that go into it, by attribute name.
+  secrets,
+  templates,
+  # Where they are put; and what only the system has, or only the user mode.
+  placement,
+  # The package that checks.
+  validationPackage,
+}: let
+  manifest =
+    {
+      secrets = map withUnitNames (lib.attrValues secrets);
+      templates = map withUnitNames (lib.attrValues templates);
+      placeholderBySecretName = sops.placeholder;
+      keepGenerations = sops.keepGenerations;
+      gnupgHome = sops.gnupg.home;
+      sshKeyPaths = sops.gnupg.sshKeyPaths;
+      ageKeyFile = sops.age.keyFile;
+      ageSshKeyPaths = sops.age.sshKeyPaths;
+      logging = {
+        keyImport = lib.elem "keyImport" sops.log;
+        secretChanges = lib.elem "secretChanges" sops.log;
+      };
+    }
+    // placement;
+
+  # systemctl takes `nginx` for `nginx.service`, the lists that switch-to-configuration reads do not.
+  withUnitNames = file: file // lib.mapAttrs (_: map unitName) (lib.getAttrs (unitLists file) file);
+  unitLists = file: lib.filter (list: file ? ${list}) ["restartUnits" "reloadUnits"];
+  inherit (import ./unit-name.nix {inherit lib;}) unitName;
+
+  # Found here rather than by the program, because the build sandbox would only say that there is no such file.
+  problems = lib.concatLists (lib.mapAttrsToList (
+      name: secret: let
+        option = "sops.secrets.${lib.strings.escapeNixIdentifier name}.sopsFile";
+        file = toString secret.sopsFile;
+      in
+        lib.optional (!builtins.pathExists secret.sopsFile)
+        "Cannot find path '${file}' set in ${option}. In a flake, a file has to be known to git: `git add` it."
+        ++ lib.optional (!builtins.isPath secret.sopsFile && !lib.hasPrefix builtins.storeDir file)
+        ''
+          '${file}', set in ${option}, is not in the Nix store. Write it as a path (./secrets.yaml, without quotes), so that it is copied
+            there, or set sops.validateSopsFiles = false to read it from the disk of the machine at activation.''
+    )
+    secrets);
+
+  checkMode =
+    if sops.validateSopsFiles
+    then "sopsfile"
+    else "manifest";
+in
+  if sops.validateSopsFiles && problems != []
+  then throw "\nFailed assertions:\n${lib.concatMapStringsSep "\n" (problem: "- ${problem}") problems}"
+  else
+    pkgs.writeTextFile {
+      name = "${name}.json";
+      text = builtins.toJSON manifest;
+      checkPhase = ''
+        ${validationPackage}/bin/sops-install-secrets -check-mode=${checkMode} "$out"
+      '';
+    }

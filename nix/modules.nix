@@ -1,0 +1,13 @@
+# The modules under every name that they have in sops-nix, for `flake.nix` and `default.nix`.
+rec {
+  nixosModules = {
+    sops = ./nixos;
+    default = nixosModules.sops;
+  };
+  homeModules = {
+    sops = ./home-manager;
+    default = homeModules.sops;
+  };
+  homeManagerModules = homeModules;
+  homeManagerModule = homeModules.sops;
+}

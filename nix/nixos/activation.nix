@@ -1,0 +1,111 @@
+# The regular secrets and the templates, the age key of the machine, and the target that other units can wait for.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}: let
+  sops = config.sops;
+  escape = import ../systemd-escape.nix {inherit lib;};
+  installation = import ./installation.nix {inherit config lib options pkgs;};
+  inherit (installation) generator keyPaths machine mountsForLinks regularSecrets scripts systemTargets units;
+
+  manifest = installation.manifest {
+    name = "manifest";
+    secrets = regularSecrets;
+    inherit (sops) templates;
+    mountPoint = "/run/secrets.d";
+    symlinkPath = "/run/secrets";
+  };
+
+  installers =
+    lib.optional units.forUsers "sops-install-secrets-for-users.service"
+    ++ lib.optional units.regular "sops-install-secrets.service";
+in {
+  config = lib.mkMerge [
+    (lib.optionalAttrs (options ? system.build) {system.build.sops-nix-manifest = manifest;})
+
+    (lib.mkIf installation.needed {
+      sops.environment.SOPS_GPG_EXEC =
+        lib.mkIf (sops.gnupg.home != null || sops.gnupg.sshKeyPaths != [])
+        (lib.mkDefault "${sops.gnupg.package}/bin/gpg");
+
+      systemd.services = lib.mkMerge [
+        (lib.mkIf units.regular {
+          sops-install-secrets = lib.mkMerge [
+            (installation.unit {
+              description = "Install secrets";
+              arguments = "${manifest}";
+            })
+            {
+              wantedBy = systemTargets;
+              # A switch starts it again by way of this target, before it starts the units that need the new secrets.
+              requiredBy = ["sysinit-reactivation.target"];
+              before = [
+                # Every service with default dependencies comes after it, and so finds its secrets. Being wanted orders nothing.
+                "sysinit.target"
+                # For the same reason, at a switch.
+                "sysinit-reactivation.target"
+              ];
+              # Owners are looked up by name.
+              after = ["systemd-sysusers.service" "userborn.service"];
+              # Only the mounts that are needed, not local-fs.target: a file system that is opened with a secret is part of that.
+              unitConfig.RequiresMountsFor = installation.mountsFor (keyPaths ++ mountsForLinks);
+            }
+          ];
+        })
+
+        (lib.mkIf (sops.age.generateKey && installers != []) {
+          sops-generate-age-key = {
+            description = "Generate the age key of this machine";
+            # Wanted by the units that install secrets, which are also those that need it. It does not remain active: each of their
+            # starts looks again whether there is a key.
+            before = installers ++ ["shutdown.target"];
+            conflicts = ["shutdown.target"];
+            inherit (generator) path;
+            unitConfig =
+              {DefaultDependencies = "no";}
+              # Where the key is needed for users, no mount can be waited for: see users.nix.
+              // lib.optionalAttrs (!units.forUsers) {RequiresMountsFor = installation.mountsFor [sops.age.keyFile];};
+            serviceConfig = {
+              Type = "oneshot";
+              ExecStart = ["${generator.command} ${escape.argument sops.age.keyFile}"];
+            };
+          };
+        })
+      ];
+
+      # A name to wait for that does not depend on how secrets are installed. Where scripts do it, they have done it before systemd
+      # starts any unit, and there is nothing to wait for. It requires the units, so that a service can choose: `after` and `wants`
+      # it to start with whatever secrets there are, `after` and `requires` it to start only when none is missing.
+      systemd.targets.sops-secrets = {
+        description = "Secrets Installed";
+        wantedBy = systemTargets;
+        before = ["sysinit.target"];
+        requires = installers;
+        after = installers;
+      };
+    })
+
+    (lib.optionalAttrs (!machine.foreign) {
+      system.activationScripts = lib.mkIf installation.needed {
+        setupSecrets = lib.mkIf scripts.regular (installation.script {
+          greeting = "setting up secrets...";
+          arguments = "${manifest}";
+          # /run is there, and so are the owners.
+          deps = ["specialfs" "users" "groups"];
+        });
+
+        # Empty where only units need the key: a script could not wait for the file system that the key belongs on. The name
+        # remains for configurations that order it.
+        generate-age-key = lib.mkIf sops.age.generateKey (
+          lib.stringAfter [] (lib.optionalString (scripts.regular || scripts.forUsers) ''
+            PATH=${lib.makeBinPath generator.path} ${generator.command} ${lib.escapeShellArg sops.age.keyFile}
+          '')
+          // installation.dryRuns
+        );
+      };
+    })
+  ];
+}

@@ -1,0 +1,137 @@
+# What the regular secrets and those needed for users have in common: a manifest, the program, and a unit or a script that runs it.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+}: let
+  sops = config.sops;
+  machine = import ./machine.nix {inherit config lib options;};
+  mounts = import ./mounts.nix {inherit config lib;};
+  escape = import ../systemd-escape.nix {inherit lib;};
+  program = "${sops.package}/bin/sops-install-secrets";
+  generator = {
+    path = [pkgs.age pkgs.coreutils];
+    command = "${pkgs.runtimeShell} ${../generate-age-key.sh}";
+  };
+in rec {
+  inherit generator machine;
+
+  needed = sops.secrets != {} || sops.templates != {};
+  regularSecrets = lib.filterAttrs (_: secret: !secret.neededForUsers) sops.secrets;
+  secretsForUsers = lib.filterAttrs (_: secret: secret.neededForUsers) sops.secrets;
+
+  # What is installed by which means. One option decides for both; only where users are made by an activation script, nothing but
+  # another script can come before it.
+  units = {
+    regular = anyRegular && sops.useSystemdActivation;
+    forUsers = anyForUsers && sops.useSystemdActivation && (machine.usersByUnit || machine.unitsOnly);
+  };
+  scripts = {
+    regular = anyRegular && !units.regular;
+    forUsers = anyForUsers && !units.forUsers;
+  };
+  anyRegular = regularSecrets != {} || sops.templates != {};
+  anyForUsers = secretsForUsers != {};
+
+  keyPaths =
+    lib.optional (sops.gnupg.home != null) sops.gnupg.home
+    ++ sops.gnupg.sshKeyPaths
+    ++ lib.optional (sops.age.keyFile != null) sops.age.keyFile
+    ++ sops.age.sshKeyPaths;
+
+  # Where links are put other than below /run/secrets.
+  linkPaths = lib.filter (path: !lib.hasPrefix "/run/secrets/" path) (
+    lib.mapAttrsToList (_: file: file.path) regularSecrets
+    ++ lib.mapAttrsToList (_: file: file.path) sops.templates
+  );
+
+  manifest = {
+    name,
+    secrets,
+    templates,
+    mountPoint,
+    symlinkPath,
+  }:
+    import ../manifest.nix {inherit lib pkgs sops;} {
+      inherit name secrets templates;
+      inherit (sops) validationPackage;
+      placement = {
+        secretsMountPoint = mountPoint;
+        inherit symlinkPath;
+        inherit (sops) useTmpfs;
+        userMode = false;
+      };
+    };
+
+  # The words of a unit that installs `manifest`; what is said about its order comes from the caller, and on top of this.
+  unit = {
+    description,
+    arguments,
+  }: {
+    inherit description;
+    wants = lib.optional sops.age.generateKey "sops-generate-age-key.service";
+    after = lib.optional sops.age.generateKey "sops-generate-age-key.service";
+
+    # Default dependencies would have a shutdown stop it. Without, one that comes while secrets are being installed waits for that, or
+    # unmounts meanwhile what it reads. This makes no cycle: a shutdown stops everything in the reverse of the order in which it
+    # started, so this comes after all that follows sysinit.target, and before the mounts of its keys.
+    conflicts = ["shutdown.target"];
+    before = ["shutdown.target"];
+
+    # Default dependencies put a service after sysinit.target, and these have to be done before it.
+    unitConfig.DefaultDependencies = "no";
+
+    environment =
+      sops.environment
+      // {
+        # Nobody reads the lists of units for switch-to-configuration once it has started units.
+        SOPS_RESTART_UNITS_VIA_SYSTEMCTL = "1";
+      };
+    path = sops.age.plugins;
+    serviceConfig = {
+      Type = "oneshot";
+      # The manifest's name has the hash of all it says, so switch-to-configuration restarts the unit when there is something to do.
+      ExecStart = ["${program} ${arguments}"];
+      # Otherwise it would be run again by everything that wants it.
+      RemainAfterExit = true;
+    };
+  };
+
+  # The same as an activation script. `deps` are the scripts that have to come first.
+  script = {
+    greeting,
+    arguments,
+    deps,
+  }:
+    lib.stringAfter (deps ++ lib.optional sops.age.generateKey "generate-age-key") ''
+      [ -e /run/current-system ] || echo ${greeting}
+      ${inEnvironment "${program} ${arguments}"}
+    ''
+    // dryRuns;
+
+  # Without it a dry activation leaves the script out, and does not tell what would change. Old releases do not know the attribute.
+  dryRuns = lib.optionalAttrs (config.system ? dryActivationScript) {supportsDryActivation = true;};
+
+  # In a subshell, so that the other scripts see nothing of it. Values are between quotes as they are: see `sops.environment`.
+  inEnvironment = call: let
+    variables =
+      # Activation scripts have no HOME, and none of root's keys are meant.
+      {HOME = "/var/empty";}
+      // sops.environment
+      // {PATH = lib.concatStringsSep ":" (lib.filter (part: part != "") [(lib.makeBinPath sops.age.plugins) (sops.environment.PATH or "")]);};
+  in ''
+    (
+    ${lib.concatStringsSep "\n" (lib.mapAttrsToList (name: value: "  export ${name}='${value}'") variables)}
+      ${call}
+    )
+  '';
+
+  # For RequiresMountsFor=: without the mounts, some secrets could not be opened, or would be linked below a mount point.
+  mountsFor = paths: map escape.path (lib.unique (lib.filter (path: !mounts.onRemote path) (map toString paths)));
+  # A link is not worth a boot that waits for a disk which may be absent: there it is made at a switch, and is kept.
+  mountsForLinks = lib.filter (path: !mounts.onOptional path) linkPaths;
+
+  # On other distributions, system-manager starts its own target at a switch.
+  systemTargets = ["sysinit.target"] ++ lib.optional machine.foreign "system-manager.target";
+}

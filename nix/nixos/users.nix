@@ -1,0 +1,74 @@
+# Secrets that are needed for users: installed before any user exists, for password files.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}: let
+  installation = import ./installation.nix {inherit config lib options pkgs;};
+  inherit (installation) machine scripts secretsForUsers units;
+
+  manifest = installation.manifest {
+    name = "manifest-for-users";
+    secrets = secretsForUsers;
+    # Templates come with the regular secrets.
+    templates = {};
+    mountPoint = "/run/secrets-for-users.d";
+    symlinkPath = "/run/secrets-for-users";
+  };
+  # No user can be looked up yet: all files belong to root.
+  arguments = "-ignore-passwd ${manifest}";
+in {
+  config = lib.mkMerge [
+    (lib.optionalAttrs (options ? system.build) {system.build.sops-nix-users-manifest = manifest;})
+
+    {
+      systemd.services = lib.mkIf units.forUsers (lib.mkMerge [
+        {
+          sops-install-secrets-for-users = lib.mkMerge [
+            (installation.unit {
+              description = "Install secrets that are needed for users";
+              inherit arguments;
+            })
+            {
+              # Both names of the unit that makes the users: NixOS makes one an alias of the other, system-manager does not.
+              wantedBy = installation.systemTargets ++ ["systemd-sysusers.service" "userborn.service"];
+              # A switch starts it again by way of this target, so that a new password counts from then on.
+              requiredBy = ["sysinit-reactivation.target"];
+              before = [
+                # They read the password files.
+                "systemd-sysusers.service"
+                "userborn.service"
+                "sysinit.target"
+                # At a switch, in time for userborn, which belongs to it as well.
+                "sysinit-reactivation.target"
+              ];
+              # No RequiresMountsFor= for the keys. Device nodes, and with them all mounts, come after the users
+              # (systemd-tmpfiles-setup-dev.service, local-fs-pre.target), so a mount that is not there from the initrd cannot be
+              # waited for; and one that is would still be part of a cycle at shutdown, where all of this is stopped in reverse. A
+              # warning asks for `neededForBoot` instead.
+            }
+          ];
+        }
+        # A new password is in the file, whose name userborn knows, so userborn sees no change of its own.
+        (lib.mkIf machine.userborn {userborn.restartTriggers = ["${manifest}"];})
+      ]);
+    }
+
+    (lib.optionalAttrs (!machine.foreign) {
+      system.activationScripts = lib.mkIf scripts.forUsers (
+        {
+          setupSecretsForUsers = installation.script {
+            greeting = "setting up secrets for users...";
+            inherit arguments;
+            # /run is there.
+            deps = ["specialfs"];
+          };
+        }
+        # The script that makes users reads the password files. Where a unit makes them, there need not be one.
+        // lib.optionalAttrs (!machine.usersByUnit) {users.deps = ["setupSecretsForUsers"];}
+      );
+    })
+  ];
+}

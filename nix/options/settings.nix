@@ -1,0 +1,122 @@
+# `sops.*` outside of secrets, templates and keys: defaults for secrets, the program, and how it is run.
+{userMode}: {
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}: let
+  inherit (lib) literalExpression mkOption optionalAttrs types;
+  sops = config.sops;
+  machine = import ../nixos/machine.nix {inherit config lib options;};
+in {
+  options.sops =
+    {
+      defaultSopsFile = mkOption {
+        type = types.path;
+        example = literalExpression "./secrets/secrets.yaml";
+        description = "The sops file of every secret that names no other.";
+      };
+      defaultSopsFormat = mkOption {
+        type = types.str;
+        default = "yaml";
+        description = "Format of the sops file of every secret that names no other.";
+      };
+      defaultSopsKey = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "Key of every secret that names no other, in place of its own name. The empty string means the whole file.";
+      };
+      validateSopsFiles = mkOption {
+        type = types.bool;
+        default = true;
+        description = ''
+          Look into the sops files when the system is built: each must be a sops file and have the keys that the secrets ask for.
+          For that the files have to be in the Nix store.
+        '';
+      };
+      keepGenerations = mkOption {
+        type = types.ints.unsigned;
+        default = 1;
+        description = "How many generations of secrets to keep. 0 keeps all.";
+      };
+      log = mkOption {
+        type = types.listOf (types.enum ["keyImport" "secretChanges"]);
+        default = ["keyImport" "secretChanges"];
+        description = "What to tell: which keys were found, and which secrets changed.";
+      };
+      environment = mkOption {
+        type = types.attrsOf (types.either types.str types.path);
+        default = {};
+        example = literalExpression ''{ SOPS_AGE_KEY_FILE = "/var/lib/key.txt"; }'';
+        description =
+          if userMode
+          then "Environment variables for the program."
+          else ''
+            Environment variables for the program.
+
+            An activation script puts each value between single quotes as it is, so that a value can end the quotes to substitute a
+            command. Values from elsewhere need `lib.escapeShellArg`. A unit takes the value literally.
+          '';
+      };
+      package = mkOption {
+        type = types.package;
+        default = pkgs.callPackage ../package.nix {};
+        defaultText = literalExpression "pkgs.callPackage ./package.nix { }";
+        description = "The package that has `bin/sops-install-secrets`.";
+      };
+      validationPackage = mkOption {
+        type = types.package;
+        # The check is run by the machine that builds, which may not be able to run the programs of the one that is built for.
+        default =
+          if pkgs.stdenv.buildPlatform == pkgs.stdenv.hostPlatform
+          then sops.package
+          else pkgs.pkgsBuildHost.callPackage ../package.nix {};
+        defaultText = literalExpression "config.sops.package";
+        description = ''
+          The package whose `bin/sops-install-secrets` checks the manifest at build time. It differs from {option}`sops.package` only in
+          a cross build.
+        '';
+      };
+    }
+    // optionalAttrs userMode {
+      defaultSymlinkPath = mkOption {
+        type = types.str;
+        default = "${config.xdg.configHome}/sops-nix/secrets";
+        defaultText = literalExpression ''"''${config.xdg.configHome}/sops-nix/secrets"'';
+        description = "The symbolic link to the secrets as they are now.";
+      };
+      defaultSecretsMountPoint = mkOption {
+        type = types.str;
+        default = "%r/secrets.d";
+        description = "Directory of the generations of secrets. `%r` stands for `$XDG_RUNTIME_DIR`.";
+      };
+    }
+    // optionalAttrs (!userMode) {
+      useTmpfs = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Keep the secrets on a tmpfs in place of a ramfs, for containers that may not mount the latter.
+
+          Kernels before 6.4 may write a tmpfs to swap: there, encrypt the swap
+          ({option}`swapDevices.*.randomEncryption.enable`).
+        '';
+      };
+      useSystemdActivation = mkOption {
+        type = types.bool;
+        default = machine.unitsOnly || machine.usersByUnit;
+        defaultText = literalExpression ''
+          config.systemd.sysusers.enable || config.services.userborn.enable
+          || config.system.nixos-init.enable || !(options.system ? activationScripts)
+        '';
+        description = ''
+          Install secrets by systemd units rather than by activation scripts. It is on by itself where users are made by a unit or where
+          there are no activation scripts.
+
+          Secrets with {option}`sops.secrets.<name>.neededForUsers` follow, except where users are made by an activation script: only
+          another script can come before that.
+        '';
+      };
+    };
+}

@@ -1,0 +1,2 @@
+# The module is imported and nothing is asked of it.
+{}

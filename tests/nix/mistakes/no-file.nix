@@ -1,0 +1,6 @@
+# No file named anywhere.
+{
+  services.openssh.enable = true;
+
+  sops.secrets.one = {};
+}

@@ -1,0 +1,12 @@
+# A link on a network file system.
+{
+  sops.defaultSopsFile = ../../compat/files/values.yaml;
+  services.openssh.enable = true;
+
+  fileSystems."/net" = {
+    device = "server:/";
+    fsType = "nfs4";
+  };
+  sops.useSystemdActivation = true;
+  sops.secrets.one.path = "/net/one";
+}

@@ -1,0 +1,12 @@
+# Two groups of a template.
+{config, ...}: {
+  sops.defaultSopsFile = ../../compat/files/values.yaml;
+  services.openssh.enable = true;
+
+  sops.secrets.one = {};
+  sops.templates.conf = {
+    content = config.sops.placeholder.one;
+    group = "keys";
+    gid = 1000;
+  };
+}

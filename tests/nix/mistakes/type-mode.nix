@@ -1,0 +1,7 @@
+# Permissions as a number.
+{
+  sops.defaultSopsFile = ../../compat/files/values.yaml;
+  services.openssh.enable = true;
+
+  sops.secrets.one.mode = 400;
+}

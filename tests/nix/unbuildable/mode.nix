@@ -1,0 +1,7 @@
+# Permissions that are no octal number.
+{
+  sops.defaultSopsFile = ../../compat/files/values.yaml;
+  services.openssh.enable = true;
+
+  sops.secrets.one.mode = "u=r";
+}
