@@ -2,7 +2,7 @@
 //!
 //! The layers, from the bottom: words ([`secret`], [`diagnostic`]); the core, which turns values into values and
 //! does no I/O ([`sops`], [`recipient`], [`manifest`], [`plan`], [`decrypted`]); the edge, which alone touches the machine
-//! ([`keys`], [`system`], [`cli`]); [`run`] and [`check`], the acts in the order in which they happen, and the [`tools`]
+//! ([`keys`], [`system`], [`cli`]); [`run`] and [`check`], the acts in the order in which they happen; and the [`tools`]
 //! beside them. Imports only go down. `docs/architecture.md` says why.
 
 #![cfg_attr(
@@ -15,6 +15,7 @@ pub mod check;
 pub mod cli;
 pub mod decrypted;
 pub mod diagnostic;
+pub mod explain;
 pub mod keys;
 pub mod load;
 pub mod log;

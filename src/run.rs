@@ -8,6 +8,7 @@ use crate::check;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted;
 use crate::diagnostic::{Diagnostic, Printable, Report};
+use crate::explain::Paths;
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
@@ -53,7 +54,7 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     let mut report = Report::default();
     report.extend(announce_keys(&plan, &keyring, &program).err());
     let documents = load::open_all(&plan, &keyring);
-    let template_files = load::template_files(&plan);
+    let template_files = load::template_files(&plan, Paths::Absolute);
     let files = decrypted::assemble(&plan, &documents, &template_files);
     let (outcomes, problems) = outcome::of_files(&files, &accounts);
     report.extend(documents.iter().filter_map(|document| document.as_ref().err().cloned()));
@@ -117,6 +118,7 @@ fn in_manifest(path: &Path, report: Report) -> Report {
     let path = path.display();
     let named = report.0.into_iter().map(|diagnostic| Diagnostic {
         problem: format!("the manifest '{path}' cannot be used: {}", diagnostic.problem),
+        help: diagnostic.help.or(Some("correct it where the manifest is written".to_owned())),
         ..diagnostic
     });
     Report(named.collect())

@@ -15,6 +15,7 @@ use crate::cli::tool::Doctor;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted::{self, Failure, File};
 use crate::diagnostic::{Diagnostic, Report};
+use crate::explain::{self, Paths};
 use crate::keys::Keyring;
 use crate::load;
 use crate::plan::Plan;
@@ -95,7 +96,7 @@ fn counted(number: usize, noun: &str) -> String {
 /// The command that activates the manifest that is examined.
 fn activation(asked: &Doctor) -> String {
     let flag = if asked.ignore_passwd { "-ignore-passwd " } else { "" };
-    format!("`sops-activate {flag}{}`", load::quoted(&asked.manifest.to_string_lossy()))
+    format!("`sops-activate {flag}{}`", explain::quoted(&asked.manifest.to_string_lossy()))
 }
 
 /// In the order in which an activation meets the same things.
@@ -116,7 +117,7 @@ fn machine(
     let opening = opening::Opening::new(plan, &keyring);
     opening.keys(&mounts, findings);
     let (key_facts, facts) = (opening.key_facts(), opening.files(findings));
-    let template_files = load::template_files(plan);
+    let template_files = load::template_files(plan, Paths::Absolute);
     let secrets = decrypted::assemble(plan, opening.documents(), &template_files);
     values(&secrets, findings);
     let accounts = match (plan.user_mode, asked.ignore_passwd) {

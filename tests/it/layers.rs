@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::machine::repository;
 
 /// The modules from the bottom to the top. One may use those of the lines above its own, and none of its own line.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["secret", "diagnostic"],
     &["sops"],
     &["manifest", "recipient", "template"],
@@ -14,7 +14,8 @@ const LAYERS: [&[&str]; 9] = [
     &["decrypted", "changes"],
     &["system"],
     &["keys", "log"],
-    &["cli", "load", "outcome"],
+    &["cli", "explain", "outcome"],
+    &["load"],
     &["check"],
 ];
 /// These use everything.

@@ -278,6 +278,52 @@ fn a_value_that_cannot_be_read_is_not_shown() {
     assert_eq!(fs::read_to_string(machine.path("secrets/a")).unwrap(), MARKER);
 }
 
+/// The check modes show lines of keys, put together anew: here each has a value in the clear behind it.
+#[test]
+fn a_value_beside_a_key_that_is_shown_is_not_shown() {
+    const MARKER: &str = "MARKER-plaintext-beside-a-key";
+    let mut markers = Markers::default();
+    markers.add(MARKER.as_bytes());
+    let metadata = "sops:\n  age:\n    - recipient: age1x\n      enc: x\n  lastmodified: \"2024-01-02T03:04:05Z\"\n  mac: x\n  version: 3.9.0\n";
+    let json_metadata = r#""sops": {"age": [{"recipient": "age1x", "enc": "x"}], "lastmodified": "2024-01-02T03:04:05Z", "mac": "x", "version": "3.9.0"}"#;
+    let files = [
+        ("yaml", format!("value: {MARKER}\nnested: {{'inner': {MARKER}}} # {MARKER}\n{metadata}")),
+        ("yaml", format!("\"value\": '{MARKER}'\nnested:\n  \"inner\": |\n    {MARKER}\n{metadata}")),
+        (
+            "json",
+            format!("{{\"value\": \"{MARKER}\", \"nested\": {{\"inner\": \"{MARKER}\"}}, {json_metadata}}}"),
+        ),
+        (
+            "dotenv",
+            format!(
+                "value={MARKER}\nsops_mac=x\nsops_lastmodified=2024-01-02T03:04:05Z\nsops_version=3.9.0\nsops_age__list_0__map_recipient=age1x\nsops_age__list_0__map_enc=x\n"
+            ),
+        ),
+        (
+            "ini",
+            format!(
+                "[nested]\ninner = {MARKER}\n[value]\nx = {MARKER}\n[sops]\nmac = x\nlastmodified = 2024-01-02T03:04:05Z\nversion = 3.9.0\nage__list_0__map_recipient = age1x\nage__list_0__map_enc = x\n"
+            ),
+        ),
+    ];
+    let mut shown = 0;
+    for (format, source) in files {
+        for key in ["valeu", "value/below", "nested/innre", "nested/inner/below", "nested/x"] {
+            let machine = Machine::new();
+            machine.write("secrets", &source);
+            let secret = json!({"name": "a", "key": key, "extractKey": if ["dotenv", "ini"].contains(&format) { key } else { "" },
+                "mode": "0400", "sopsFile": "DIR/secrets", "format": format});
+            machine.manifest(json!({"secrets": [secret]}));
+            let told =
+                output(machine.command("sops-activate", &["-check-mode=sopsfile", "DIR/manifest.json"]));
+            assert_eq!(told.status.code(), Some(1), "{format} {key}");
+            shown += usize::from(String::from_utf8(told.stderr.clone()).unwrap().contains("^^"));
+            markers.assert_absent(&format!("{format} {key}"), &[told.stdout, told.stderr].concat());
+        }
+    }
+    assert!(shown >= 15, "only {shown} lines of keys were shown");
+}
+
 /// `{:?}` of the errors on the way, as far as it goes.
 fn debug_of_every_stage(source: &str, identity: &str) -> String {
     let mut shown = String::new();

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::findings::{Area, Findings};
 use super::opening::FileFacts;
 use crate::diagnostic::{Diagnostic, Report};
+use crate::explain::{self, Paths};
 use crate::keys::public::{self, Shown};
 use crate::load;
 use crate::plan::{Plan, SopsFile};
@@ -82,14 +83,14 @@ pub fn examine(plan: &Plan, hosts: &[Host], findings: &mut Findings) -> Vec<File
         let recipients: Vec<String> = host.recipients.iter().map(|one| shortened(&one.text)).collect();
         findings.ok(Area::Keys, format!("{}: {}", host.name, recipients.join(" and ")));
     }
-    let read = load::read_all(plan);
+    let read = load::read_all(plan, Paths::Absolute);
     plan.files
         .iter()
         .zip(read)
         .map(|(file, document)| match document {
             Ok(document) => examine_file(plan, file, &document, hosts, findings),
             Err(diagnostic) => {
-                findings.problem_of(Area::Files, &load::for_shell(&file.path), diagnostic);
+                findings.problem_of(Area::Files, &explain::for_shell(&file.path), diagnostic);
                 let mut facts = FileFacts::new(plan, file, None, |_| None);
                 facts.hosts = vec![false; hosts.len()];
                 facts
@@ -146,6 +147,6 @@ fn help(file: &SopsFile, host: &Host, groups: usize) -> String {
     let wanted = host.recipients.iter().find(|recipient| recipient.list == List::Age);
     let recipient = wanted.or(host.recipients.first()).map(|one| one.text.as_str()).unwrap_or_default();
     let place = if groups > 1 { "a key group that it has no key for" } else { "the keys of this file" };
-    let path = load::for_shell(&file.path);
+    let path = explain::for_shell(&file.path);
     format!("in .sops.yaml, add {recipient} to {place}; run `sops updatekeys {path}`, and deploy again")
 }

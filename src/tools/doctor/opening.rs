@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::findings::{Area, Findings};
 use crate::diagnostic::{Diagnostic, enumerate};
+use crate::explain::{self, Paths};
 use crate::keys::{Key, Keyring, Skipped, Unusable};
 use crate::load;
 use crate::plan::{Plan, SopsFile};
@@ -63,7 +64,12 @@ pub type Open = Result<Document<Opened>, Diagnostic>;
 
 impl<'k> Opening<'k> {
     pub fn new(plan: &'k Plan, keyring: &'k Keyring) -> Self {
-        Self { plan, keyring, sealed: load::read_all(plan), opened: load::open_all(plan, keyring) }
+        Self {
+            plan,
+            keyring,
+            sealed: load::read_all(plan, Paths::Absolute),
+            opened: load::open_all(plan, keyring),
+        }
     }
 
     pub fn key_facts(&self) -> Vec<KeyFacts> {
@@ -84,7 +90,7 @@ impl<'k> Opening<'k> {
             match unmounted(skipped, mounts) {
                 Some(diagnostic) if locked => findings.problem(Area::Keys, diagnostic),
                 None if locked && !(has_keys && skipped.reason == Unusable::NotFound) => {
-                    let help = load::unusable_key_help(skipped);
+                    let help = explain::locked::unusable_key_help(skipped);
                     findings.problem(Area::Keys, Diagnostic::new(skipped.to_string()).help(help));
                 }
                 _ => findings.note(Area::Keys, format!("{skipped}; no file needs it")),
@@ -153,7 +159,7 @@ impl<'k> Opening<'k> {
                         findings.ok_with(Area::Files, text, facts.recipient_lines());
                     }
                     Err(diagnostic) => {
-                        let path = load::for_shell(&file.path);
+                        let path = explain::for_shell(&file.path);
                         findings.problem_of(Area::Files, &path, diagnostic.clone());
                     }
                 }

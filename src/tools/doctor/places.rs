@@ -6,7 +6,7 @@ use std::path::Path;
 use super::findings::{Area, Findings};
 use crate::decrypted::File;
 use crate::diagnostic::{Diagnostic, enumerate};
-use crate::load;
+use crate::explain;
 use crate::plan::access::Ownership;
 use crate::plan::{Plan, Target};
 use crate::secret::Plaintext;
@@ -98,7 +98,7 @@ impl Places<'_> {
     /// Why no secret should be on it, or can be.
     fn unfit(&self, store: &StoreSurvey, kind: &str) -> Option<Diagnostic> {
         let path = self.plan.store.mount_point.display();
-        let quoted = load::quoted(&path.to_string());
+        let quoted = explain::quoted(&path.to_string());
         let activation = &self.activation;
         if self.plan.user_mode {
             // A user cannot mount, and is warned when the program runs.
@@ -137,7 +137,7 @@ impl Places<'_> {
             return None;
         }
         let path = self.plan.store.mount_point.display();
-        let quoted = load::quoted(&path.to_string());
+        let quoted = explain::quoted(&path.to_string());
         Some(
             Diagnostic::new(format!("'{path}' is full: the next generation has no room"))
                 .note(format!("{} KiB are free, and {} KiB are needed", available / 1024, (pages * PAGE).max(PAGE) / 1024))
@@ -222,7 +222,7 @@ impl Places<'_> {
                 findings.problem(
                     Area::Links,
                     Diagnostic::new(format!("'{path}' leads to '{target}', which is no secret any more"))
-                        .help(format!("remove that link: `rm {}`", load::quoted(&path.to_string()))),
+                        .help(format!("remove that link: `rm {}`", explain::quoted(&path.to_string()))),
                 );
             }
         }
