@@ -38,8 +38,7 @@
       dummySecrets = false;
     } {
       inherit (sops) onFailure;
-      # The files that `ssh-keygen` writes end in a newline.
-      hostRecipients = map (lib.removeSuffix "\n") (sops.hostRecipients or []);
+      hostRecipients = sops.hostRecipients or [];
       dummySecrets = sops.testing.dummySecrets or false;
     };
 

@@ -1,6 +1,7 @@
 # The program. `callPackage ./nix/package.nix { }`; a static one from `pkgsStatic`.
 {
   lib,
+  installShellFiles,
   rustPlatform,
   versionCheckHook,
   # The tests run what they find of these: on keys, in gpg homes, under strace.
@@ -15,13 +16,13 @@ in
     pname = package.name;
     inherit (package) version;
 
-    # What the build and the tests read; a change elsewhere builds nothing anew.
+    # What the build and the tests read; a change of the modules builds nothing anew.
     src = lib.fileset.toSource {
       root = ../.;
       fileset = lib.fileset.unions [
         ../Cargo.toml
         ../Cargo.lock
-        ../docs/compatibility.md
+        ../docs
         ../nix/example
         ../src
         ../tests
@@ -31,6 +32,9 @@ in
 
     # The release profile optimises across all crates, which is for what is installed, not for tests.
     checkType = "debug";
+    # Follows links to pages that are not part of this source.
+    checkFlags = ["--skip=guide::links_between_documents_lead_somewhere"];
+    nativeBuildInputs = [installShellFiles];
     nativeCheckInputs = [
       gnupg
       openssh
@@ -38,9 +42,12 @@ in
       strace
     ];
 
-    # The name that sops-nix' module calls.
+    # The link is the name that sops-nix' module calls.
     postInstall = ''
       ln -s ${package.name} $out/bin/sops-install-secrets
+      installManPage docs/man/sops-activate.8
+      installShellCompletion --bash docs/completions/sops-activate.bash --fish docs/completions/sops-activate.fish \
+        --zsh docs/completions/_sops-activate
     '';
 
     doInstallCheck = true;

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::cli::Check;
 use crate::decrypted::{self, Markers};
-use crate::diagnostic::{Diagnostic, KeyLine, Location, Report};
+use crate::diagnostic::{Diagnostic, KeyLine, Location, Report, in_repository};
+use crate::explain::{self, Needed, Paths, host};
 use crate::load;
 use crate::plan::{Plan, Secret, Selection, SopsFile, Template, TemplateSource};
 use crate::secret::SecretBytes;
@@ -23,7 +24,7 @@ use crate::template::TemplateError;
 pub fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
     let mut report = Report::default();
     let markers = Markers::new(plan);
-    for (template, file) in plan.templates.iter().zip(load::template_files(plan)) {
+    for (template, file) in plan.templates.iter().zip(load::template_files(plan, Paths::InRepository)) {
         let file = match file.transpose() {
             Ok(file) => file,
             Err(diagnostic) => {
@@ -34,7 +35,7 @@ pub fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
         check_template(plan, &markers, template, file.as_ref(), &mut report);
     }
     if extent == Check::SopsFile {
-        for (file, document) in plan.files.iter().zip(load::read_all(plan)) {
+        for (file, document) in plan.files.iter().zip(load::read_all(plan, Paths::InRepository)) {
             match document {
                 Ok(document) => check_file(plan, file, &document, &mut report),
                 Err(diagnostic) => report.push(diagnostic),
@@ -60,7 +61,7 @@ fn check_template(
     let TemplateError::Unresolved { line, column, offset } = error;
     let mut diagnostic = decrypted::unresolved(&template.target, &error);
     diagnostic = diagnostic.at(match path {
-        Some(path) => load::location(path, line, column),
+        Some(path) => explain::location(path, line, column),
         None => Location { path: format!("{}.content", template.target.option), line, column, key: None },
     });
     let rest = text.get(offset..).unwrap_or_default();
@@ -69,7 +70,7 @@ fn check_template(
         diagnostic = diagnostic
             .note(format!("it is the placeholder of secret '{name}', which is not in this manifest"))
             .help(format!(
-                "secrets with `neededForUsers` cannot be used in templates: declare another secret with the same `sopsFile` and `key` and without it, and use its placeholder instead of that of '{name}'"
+                "secrets with `neededForUsers` are for templates with it: declare another secret with the same `sopsFile` and `key` and without it, and use its placeholder instead of that of '{name}', or set `neededForUsers = true` on the template as well"
             ));
     }
     report.push(diagnostic);
@@ -77,11 +78,16 @@ fn check_template(
 
 fn check_file(plan: &Plan, file: &SopsFile, document: &Document<Sealed>, report: &mut Report) {
     if document.metadata().mac.is_empty() {
-        let path = file.path.display();
+        let path = in_repository(&file.path);
         report.push(
             Diagnostic::new(format!("cannot use '{path}': it has no MAC"))
+                .note(Needed::new(plan, file).note())
                 .help("the file was not left so by sops: restore it from version control"),
         );
+    }
+    if !plan.host_recipients.is_empty() {
+        let needed = Needed::new(plan, file);
+        report.0.extend(host::missing(&needed, file, document.metadata(), &plan.host_recipients));
     }
     for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
         let checked = match &secret.selection {
@@ -109,7 +115,8 @@ fn cannot_pick(
     error: &PickError,
     key: &KeyPath,
 ) -> Diagnostic {
-    let diagnostic = decrypted::cannot_pick(&secret.target, path, error);
+    let shown = in_repository(path);
+    let diagnostic = decrypted::cannot_pick(secret, document.format(), Path::new(&shown), error);
     let (key, remark) = match error {
         PickError::Find(FindError::Missing { path, siblings }) => {
             let (parent, wanted) = path.rsplit_once('/').unwrap_or(("", path));
@@ -126,11 +133,13 @@ fn cannot_pick(
         PickError::Find(FindError::NotAContainer { path, kind }) => {
             (KeyPath::new(path), format!("this is {kind}"))
         }
+        // Of the whole file.
+        PickError::Emit(EmitError::NoBinaryData) => return diagnostic.at(explain::location(path, 1, 1)),
         PickError::Null(_) => (key.clone(), "this is null".to_owned()),
         PickError::Emit(_) => (key.clone(), "this is not a string".to_owned()),
     };
     let Some(place) = document.place_of(&key) else { return diagnostic };
-    let mut location = load::location(path, place.place.line, place.place.column);
+    let mut location = explain::location(path, place.place.line, place.place.column);
     location.key = Some(KeyLine { name: place.name, around: place.around, remark });
     diagnostic.at(location)
 }

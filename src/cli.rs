@@ -7,9 +7,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use tool::{Spec, TOOLS, Tool};
+
 use crate::diagnostic::Printable;
 use crate::keys;
 use crate::secret::SecretBytes;
+
+pub mod tool;
 
 /// Printed for `-h`, and after a misuse.
 pub const USAGE: &str = "\
@@ -30,6 +34,7 @@ Decrypts the sops files that MANIFEST (JSON) names and puts their secrets in pla
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
     Install(Arguments),
+    Tool(Tool),
     Help,
     Version,
 }
@@ -63,6 +68,10 @@ pub enum Misuse {
     NoValue(&'static str),
     #[error("the flag '-{flag}' cannot be '{}'", Printable(.value))]
     BadValue { flag: &'static str, value: String },
+    #[error("no {0} is given")]
+    Missing(&'static str),
+    #[error("'{}' is one argument too many", Printable(.0))]
+    Superfluous(String),
 }
 
 fn too_many(argument: &str) -> String {
@@ -72,6 +81,40 @@ fn too_many(argument: &str) -> String {
     } else {
         format!("'{printable}' is one argument too many: there can be only one manifest")
     }
+}
+
+/// The name under which the program has no tools: the original's command line, and nothing else.
+const ORIGINAL: &str = "sops-install-secrets";
+
+/// Reads the command line of the program that was called by the name `program`. A first argument that is exactly the
+/// name of a tool asks for that; a manifest of such a name is `./doctor`.
+///
+/// # Errors
+/// What is wrong with it, and the usage to show.
+pub fn command(
+    program: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Command, (Misuse, &'static str)> {
+    let mut arguments = arguments.into_iter().peekable();
+    let tool = arguments.peek().filter(|_| program != ORIGINAL).and_then(|first| Spec::named(first));
+    match tool {
+        Some(tool) => match tool.parse(arguments.skip(1)) {
+            Ok(asked) => Ok(Command::Tool(asked)),
+            Err(misuse) => Err((misuse, tool.usage)),
+        },
+        None => parse(arguments).map_err(|misuse| (misuse, USAGE)),
+    }
+}
+
+/// What `-h` prints.
+#[must_use]
+pub fn help(program: &str) -> String {
+    if program == ORIGINAL {
+        return USAGE.to_owned();
+    }
+    let line = |tool: &Spec| format!("  sops-activate {:<10} {}", tool.name, tool.about);
+    let tools: Vec<String> = TOOLS.iter().map(line).collect();
+    format!("{USAGE}\nOther tools, each with -h:\n\n{}\n", tools.join("\n"))
 }
 
 /// Reads the arguments that follow the program's name.

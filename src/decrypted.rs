@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::{Plan, Secret, Selection, Target, Template, TemplateSource};
 use crate::secret::{Plaintext, SecretBytes, without_last_newline};
 use crate::sops::document::{Document, Opened, PickError};
-use crate::sops::format::EmitError;
+use crate::sops::format::{EmitError, Format};
 use crate::sops::key_path::FindError;
 use crate::template::{Placeholders, QuoteError, Quoting, TemplateError, named_markers, quoted_placeholders};
 
@@ -109,44 +109,47 @@ fn pick<'d>(
     secret: &Secret,
     document: &'d Document<Opened>,
 ) -> Result<Plaintext<'d>, Diagnostic> {
-    let path = plan.files.get(secret.file).map_or(Path::new(""), |file| &file.path);
+    let file = plan.files.get(secret.file);
+    let path = file.map_or(Path::new(""), |file| &file.path);
     let value = match &secret.selection {
         Selection::Whole => document.emit().map_err(PickError::from),
         Selection::Value(key) => document.pick(key),
     };
-    let value = value.map_err(|error| cannot_pick(&secret.target, path, &error))?;
+    let value = value.map_err(|error| cannot_pick(secret, document.format(), path, &error))?;
     Ok(if secret.trim { value.without_last_newline() } else { value })
 }
 
 /// A value that cannot be installed, and what to do about it.
 #[must_use]
-pub fn cannot_pick(target: &Target, file: &Path, error: &PickError) -> Diagnostic {
-    let title = &target.title;
+pub fn cannot_pick(secret: &Secret, format: Format, file: &Path, error: &PickError) -> Diagnostic {
+    let Target { title, option, .. } = &secret.target;
+    let key_option = match format {
+        Format::Dotenv | Format::Ini => format!("{option}.extractKey"),
+        Format::Yaml | Format::Json | Format::Binary => format!("{option}.key"),
+    };
     let diagnostic = Diagnostic::new(format!("{title}: cannot be taken from '{}': {error}", file.display()));
     match error {
-        PickError::Find(error) => explain_missing(diagnostic, &target.option, error),
+        PickError::Find(error) => explain_missing(diagnostic, &key_option, error),
         PickError::Null(_) => diagnostic.help("give it a value with `sops edit`, \"\" for an empty file"),
-        PickError::Emit(EmitError::NoBinaryData | EmitError::BinaryDataNotString) => {
-            diagnostic.note("a sops file of format \"binary\" holds one value, named 'data'").help(format!(
-                "set {}.format = \"json\", or encrypt the file with `sops encrypt --input-type binary`",
-                target.option
-            ))
-        }
+        PickError::Emit(EmitError::NoBinaryData | EmitError::BinaryDataNotString) => diagnostic
+            .note("a sops file of format \"binary\" holds one value, named 'data'; this looks like json")
+            .help(format!(
+                "set {option}.format = \"json\", or encrypt the file with `sops encrypt --input-type binary`"
+            )),
         PickError::Emit(EmitError::NotRepresentable { .. }) => diagnostic.help(format!(
-            "change the value with `sops edit`, or set {}.key to the one that is needed",
-            target.option
+            "change the value with `sops edit`, or set {key_option} to the one that is needed"
         )),
     }
 }
 
-/// Adds what the key could have been meant to be: the keys that are there, nearest first.
-fn explain_missing(diagnostic: Diagnostic, option: &str, error: &FindError) -> Diagnostic {
+/// Adds what the key could have been meant to be: the keys that are there, nearest first. `option` is what sets it.
+pub fn explain_missing(diagnostic: Diagnostic, option: &str, error: &FindError) -> Diagnostic {
     let (path, siblings) = match error {
         FindError::Missing { path, siblings } => (path, siblings),
         FindError::NotAContainer { path, .. } => {
             return diagnostic
-                .note("in a `key`, '/' leads from a mapping to what is in it")
-                .help(format!("set {option}.key = \"{path}\", or give it keys of its own with `sops edit`"));
+                .note("in a key, '/' leads from a mapping to what is in it")
+                .help(format!("set {option} = \"{path}\", or give it keys of its own with `sops edit`"));
         }
     };
     if siblings.is_empty() {
@@ -162,9 +165,9 @@ fn explain_missing(diagnostic: Diagnostic, option: &str, error: &FindError) -> D
     match self::nearest(wanted, siblings) {
         Some(name) => {
             let full = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
-            diagnostic.help(format!("did you mean '{full}'? set {option}.key = \"{full}\""))
+            diagnostic.help(format!("did you mean '{full}'? set {option} = \"{full}\""))
         }
-        None => diagnostic.help(format!("set {option}.key to one of them, or add the key with `sops edit`")),
+        None => diagnostic.help(format!("set {option} to one of them, or add the key with `sops edit`")),
     }
 }
 
@@ -306,7 +309,7 @@ mod tests {
             let siblings = siblings.iter().map(|&name| name.to_owned()).collect();
             explain_missing(
                 Diagnostic::new("x"),
-                "secrets.a",
+                "secrets.a.key",
                 &FindError::Missing { path: path.to_owned(), siblings },
             )
         };

@@ -4,6 +4,7 @@
 //! Nothing here may hold secret bytes or text that could not be parsed.
 
 use std::fmt::{self, Write as _};
+use std::path::Path;
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +169,17 @@ fn is_deceptive(character: char) -> bool {
                 | '\u{fff9}'..='\u{fffb}'
                 | '\u{e0000}'..='\u{e007f}'
         )
+}
+
+/// A path as a person knows it in the repository: the Nix store's part of it means nothing there.
+#[must_use]
+pub fn in_repository(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let below = text.strip_prefix("/nix/store/").and_then(|rest| match rest.split_once('/') {
+        Some((_, below)) => Some(below),
+        None => rest.split_once('-').map(|(_, name)| name),
+    });
+    below.unwrap_or(&text).to_owned()
 }
 
 /// Names for a message: all of a few, or the first ones and a count.

@@ -19,6 +19,7 @@ mod pgp;
 mod plugin;
 #[cfg(feature = "age-pq")]
 mod post_quantum;
+pub mod public;
 #[cfg(any(feature = "age-ssh", feature = "pgp"))]
 mod rsa_key;
 mod source;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 #[cfg(feature = "pgp")]
 use self::pgp::PgpKey;
+use crate::recipient;
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{Refusal, Stanza, StanzaKind, Unwrap};
 use crate::system::file::read_regular;
@@ -344,7 +346,7 @@ impl Unwrap for Keyring {
                 .own
                 .identities
                 .iter()
-                .any(|identity| same_recipient(identity.recipient(), &stanza.recipient))
+                .any(|identity| recipient::is_same(identity.recipient(), &stanza.recipient))
     }
 
     fn unwrap(&self, stanza: &Stanza) -> Result<SecretBytes, Refusal> {
@@ -352,8 +354,9 @@ impl Unwrap for Keyring {
             StanzaKind::Age => {
                 // Anybody can have written the recipient, so it is a hint and refuses nothing.
                 let mut identities: Vec<&Identity> = self.sets().flat_map(|set| &set.identities).collect();
-                identities
-                    .sort_by_cached_key(|identity| !same_recipient(identity.recipient(), &stanza.recipient));
+                identities.sort_by_cached_key(|identity| {
+                    !recipient::is_same(identity.recipient(), &stanza.recipient)
+                });
                 return age_file::open(&stanza.enc, identities.iter().copied(), None);
             }
             StanzaKind::Pgp => return self.open_pgp(&stanza.enc),
@@ -386,11 +389,6 @@ fn read(path: &Path, limit: u64) -> Result<SecretBytes, Unusable> {
         return Err(Unusable::Empty);
     }
     Ok(read_regular(path, limit)?)
-}
-
-/// Whether two recipients are the same key. An ssh key may have a comment after it.
-fn same_recipient(ours: &str, theirs: &str) -> bool {
-    ours.split_ascii_whitespace().eq(theirs.split_ascii_whitespace().take(2))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sops_activate::cli::{self, Command};
+use sops_activate::tools::{self, Verdict};
 use sops_activate::{log, run};
 
 /// 0: done; 1: something failed, and was told; 2: the command line makes no sense.
@@ -16,20 +17,28 @@ fn main() -> ExitCode {
     let program =
         Path::new(&called).file_name().map_or("sops-activate".into(), |name| name.to_string_lossy());
     log::start(&program, cli::logs_to_journal());
-    let arguments = match cli::parse(arguments) {
-        Ok(Command::Install(arguments)) => arguments,
-        Ok(Command::Help) => return print(cli::USAGE),
+    let done = match cli::command(&program, arguments) {
+        Ok(Command::Install(arguments)) => {
+            run::run(&arguments, cli::environment(&program)).map(|()| Verdict::Well)
+        }
+        Ok(Command::Tool(tool)) => tools::run(&tool, cli::environment(&program)),
+        Ok(Command::Help) => return print(&cli::help(&program)),
         Ok(Command::Version) => return print(concat!("sops-activate ", env!("CARGO_PKG_VERSION"), "\n")),
-        Err(misuse) => {
-            tracing::error!("{misuse}\n{}", cli::USAGE.trim_end());
+        Err((misuse, usage)) => {
+            tracing::error!("{misuse}\n{}", usage.trim_end());
             return ExitCode::from(2);
         }
     };
-    let Err(report) = run::run(&arguments, cli::environment(&program)) else { return ExitCode::SUCCESS };
-    for diagnostic in report.0 {
-        tracing::error!("{diagnostic}");
+    match done {
+        Ok(Verdict::Well) => ExitCode::SUCCESS,
+        Ok(Verdict::Unwell) => ExitCode::FAILURE,
+        Err(report) => {
+            for diagnostic in report.0 {
+                tracing::error!("{diagnostic}");
+            }
+            ExitCode::FAILURE
+        }
     }
-    ExitCode::FAILURE
 }
 
 fn print(text: &str) -> ExitCode {

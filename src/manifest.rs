@@ -43,6 +43,9 @@ pub struct Settings {
     pub user_mode: bool,
     #[serde(deserialize_with = "null_as_default")]
     pub logging: Logging,
+    /// Ours: the public keys of the host, so that the build can tell which files it will open.
+    #[serde(deserialize_with = "null_as_default")]
+    pub host_recipients: Vec<String>,
     /// Ours: what one failing secret means for the others.
     #[serde(deserialize_with = "null_as_default")]
     pub on_failure: String,
@@ -209,8 +212,8 @@ const SWITCHES: [&str; 7] = [
     "namedMarkers",
     "dummySecrets",
 ];
-const LISTS_OF_TEXTS: [&str; 5] =
-    ["restartUnits", "reloadUnits", "restartUserUnits", "sshKeyPaths", "ageSshKeyPaths"];
+const LISTS_OF_TEXTS: [&str; 6] =
+    ["restartUnits", "reloadUnits", "restartUserUnits", "sshKeyPaths", "ageSshKeyPaths", "hostRecipients"];
 const LISTS: [&str; 2] = ["secrets", "templates"];
 
 /// The fields of an object that are not what they have to be, without their values.

@@ -8,8 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use access::{Access, Account, Mode};
 use name::Name;
 
-use crate::diagnostic::{Diagnostic, Report, enumerate};
+use crate::diagnostic::{Diagnostic, Report, enumerate, in_repository};
 use crate::manifest::{self, Logging, Manifest};
+use crate::recipient::Recipient;
+use crate::recipient::public_key::PublicKey;
 use crate::sops::format::Format;
 use crate::sops::key_path::KeyPath;
 
@@ -30,6 +32,8 @@ pub struct Plan {
     pub keys: KeyPlan,
     pub user_mode: bool,
     pub logging: Logging,
+    /// Every recipient that the host is; empty when that was not said.
+    pub host_recipients: Vec<Recipient>,
     /// Placeholder texts of secrets that are not in this manifest (those for users are in another), by name.
     pub placeholders_elsewhere: Vec<(String, String)>,
     pub on_failure: OnFailure,
@@ -148,6 +152,7 @@ impl Plan {
         let store = planner.store(&settings);
         planner.symlink_path.clone_from(&store.symlink_path);
         let keys = planner.keys(&settings);
+        let host_recipients = planner.host_recipients(&settings.host_recipients);
         let names: HashSet<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
         let elsewhere =
             placeholders.iter().filter(|(name, text)| !text.is_empty() && !names.contains(name.as_str()));
@@ -162,6 +167,7 @@ impl Plan {
             keys,
             user_mode: settings.user_mode,
             logging: settings.logging,
+            host_recipients,
             placeholders_elsewhere,
             on_failure,
             dummy_secrets: settings.dummy_secrets,
@@ -176,9 +182,10 @@ impl Plan {
         }
         if !planner.without_placeholder.is_empty() {
             let names = enumerate(&planner.without_placeholder);
-            planner.problem(format!(
-                "there are templates, but no placeholder in 'placeholderBySecretName' for {names}"
-            ));
+            planner.problem(
+                format!("there are templates, but no placeholder in 'placeholderBySecretName' for {names}"),
+                "leave `sops.placeholder` to the module, which makes one for every secret",
+            );
         }
         planner.name_conflicts(&plan);
         plan.warnings = planner.warnings;
@@ -212,22 +219,25 @@ struct Planner<'r> {
 }
 
 impl Planner<'_> {
-    fn problem(&mut self, problem: impl Into<String>) {
-        self.report.push(Diagnostic::new(problem));
+    fn problem(&mut self, problem: impl Into<String>, help: impl Into<String>) {
+        self.report.push(Diagnostic::new(problem).help(help));
     }
 
     fn store(&mut self, settings: &manifest::Settings) -> StorePlan {
         let mount_point = self.setting_path("secretsMountPoint", &settings.secrets_mount_point);
         let symlink_path = self.setting_path("symlinkPath", &settings.symlink_path);
         if !mount_point.as_os_str().is_empty() && symlink_path.starts_with(&mount_point) {
-            self.problem(format!(
-                "'symlinkPath' ('{}') lies inside of 'secretsMountPoint' ('{}')",
-                symlink_path.display(),
-                mount_point.display()
-            ));
+            let (link, mount) = (symlink_path.display(), mount_point.display());
+            self.problem(
+                format!("'symlinkPath' ('{link}') lies inside of 'secretsMountPoint' ('{mount}')"),
+                "set 'symlinkPath' to a path beside it: /run/secrets beside /run/secrets.d",
+            );
         }
         let keep_generations = u64::try_from(settings.keep_generations).unwrap_or_else(|_| {
-            self.problem("'keepGenerations' is negative");
+            self.problem(
+                "'keepGenerations' is negative",
+                "set `sops.keepGenerations` to how many old generations to keep; 0 keeps all",
+            );
             0
         });
         StorePlan { mount_point, symlink_path, keep_generations, use_tmpfs: settings.use_tmpfs }
@@ -235,25 +245,33 @@ impl Planner<'_> {
 
     fn setting_path(&mut self, field: &str, text: &str) -> PathBuf {
         if text.is_empty() {
-            self.problem(format!("'{field}' is missing from the manifest"));
+            self.problem(
+                format!("'{field}' is missing from the manifest"),
+                format!("set '{field}' to an absolute path; the module always does"),
+            );
             return PathBuf::new();
         }
         let path = self.expand(field, text);
-        self.check_path(field, &path);
+        self.check_path(field, &format!("'{field}'"), &path);
         path
     }
 
-    fn check_path(&mut self, what: &str, path: &Path) {
+    /// `option` is what sets the path.
+    fn check_path(&mut self, what: &str, option: &str, path: &Path) {
         let text = path.as_os_str().as_encoded_bytes();
-        if !path.is_absolute() {
-            self.problem(format!("{what}: the path '{}' is not absolute", path.display()));
+        let problem = if !path.is_absolute() {
+            format!("the path '{}' is not absolute", path.display())
         } else if path.components().any(|part| part == Component::ParentDir) {
-            self.problem(format!("{what}: the path '{}' has '..' in it", path.display()));
+            format!("the path '{}' has '..' in it", path.display())
         } else if text.contains(&0) {
-            self.problem(format!("{what}: the path has a NUL byte in it"));
+            "the path has a NUL byte in it".to_owned()
         } else if path == Path::new("/") {
-            self.problem(format!("{what}: the path is '/'"));
-        }
+            "the path is '/'".to_owned()
+        } else {
+            return;
+        };
+        let help = format!("set {option} to an absolute path of a file, without '..'");
+        self.problem(format!("{what}: {problem}"), help);
     }
 
     /// `%r` and `%%`, in user mode only.
@@ -295,15 +313,49 @@ impl Planner<'_> {
             gnupg_home: path(&settings.gnupg_home),
         };
         if keys.gnupg_home.is_some() {
-            for (used, field) in
-                [(!keys.ssh_key_paths.is_empty(), "sshKeyPaths"), (keys.age_key_file.is_some(), "ageKeyFile")]
-            {
+            let (rsa, age) = (!keys.ssh_key_paths.is_empty(), keys.age_key_file.is_some());
+            for (used, field, help) in [
+                (rsa, "sshKeyPaths", "set `sops.gnupg.home = null`, or `sops.gnupg.sshKeyPaths = [ ]`"),
+                (age, "ageKeyFile", "set `sops.gnupg.home = null`, or `sops.age.keyFile = null`"),
+            ] {
                 if used {
-                    self.problem(format!("'gnupgHome' and '{field}' cannot be used together"));
+                    self.problem(format!("'gnupgHome' and '{field}' cannot be used together"), help);
                 }
             }
         }
         keys
+    }
+
+    /// Each entry is a public key, or the text of a file of them.
+    fn host_recipients(&mut self, entries: &[String]) -> Vec<Recipient> {
+        let mut recipients = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let what = format!("'hostRecipients': entry {}", index + 1);
+            let help = "set `sops.hostRecipients` to public keys: lines of /etc/ssh/ssh_host_*_key.pub on the host, or age recipients (age1…)";
+            let is_private = ["PRIVATE KEY-----", "AGE-SECRET-KEY-", "AGE-PLUGIN-"];
+            if is_private.iter().any(|mark| entry.contains(mark)) {
+                self.problem(
+                    format!("{what} is a private key, which everybody can read where this manifest is"),
+                    "make a new key, and set `sops.hostRecipients` to its public side",
+                );
+                continue;
+            }
+            let before = recipients.len();
+            let mut is_told = false;
+            for line in entry.lines() {
+                match PublicKey::parse_line(line) {
+                    Ok(named) => recipients.extend(named.into_iter().flat_map(|(_, key)| key.recipients)),
+                    Err(error) => {
+                        self.problem(format!("{what} cannot be used: {error}"), help);
+                        is_told = true;
+                    }
+                }
+            }
+            if recipients.len() == before && !is_told {
+                self.problem(format!("{what} holds no key that files can be encrypted to"), help);
+            }
+        }
+        recipients
     }
 
     fn on_failure(&mut self, text: &str) -> OnFailure {
@@ -311,8 +363,7 @@ impl Planner<'_> {
             "" | "partial" => OnFailure::Partial,
             "abort" => OnFailure::Abort,
             other => {
-                self.report
-                    .push(Diagnostic::new(format!("'onFailure' is '{other}'")).help("use partial or abort"));
+                self.problem(format!("'onFailure' is '{other}'"), "use partial or abort");
                 OnFailure::default()
             }
         }
@@ -331,11 +382,19 @@ impl Planner<'_> {
         let mut by_text: HashMap<String, String> = HashMap::new();
         for (name, text) in pairs {
             if text.is_empty() {
-                self.problem(format!("the placeholder of secret '{name}' is empty"));
-                continue;
-            }
-            if let Some(other) = by_text.insert(text.clone(), name.clone()) {
-                self.problem(format!("the secrets '{other}' and '{name}' have the same placeholder"));
+                self.problem(
+                    format!("the placeholder of secret '{name}' is empty"),
+                    format!("do not set {}: the module makes one", option("placeholder", &name)),
+                );
+            } else if let Some(other) = by_text.insert(text.clone(), name.clone()) {
+                self.problem(
+                    format!("the secrets '{other}' and '{name}' have the same placeholder"),
+                    format!(
+                        "set neither {} nor {}: the module makes them",
+                        option("placeholder", &other),
+                        option("placeholder", &name)
+                    ),
+                );
             }
             by_name.insert(name, text);
         }
@@ -368,7 +427,11 @@ impl Planner<'_> {
             }
         };
         if secret.sops_file.is_empty() {
-            self.problem(format!("{title}: 'sopsFile' is missing"));
+            let option = option("secrets", &secret.name);
+            self.problem(
+                format!("{title}: 'sopsFile' is missing"),
+                format!("set {option}.sopsFile, or sops.defaultSopsFile for every secret"),
+            );
         }
         let placeholder = placeholders.and_then(|by_name| by_name.get(&secret.name)).cloned();
         if placeholder.is_none() && placeholders.is_some() {
@@ -384,11 +447,15 @@ impl Planner<'_> {
                 if known.format != format {
                     let first = known.secrets.first().and_then(|first| plan.secrets.get(*first));
                     let first = first.map(|secret| secret.target.title.clone()).unwrap_or_default();
-                    let (path, was) = (known.path.display().to_string(), known.format.name());
-                    self.problem(format!(
-                        "{title}: the file '{path}' has format '{}' here and '{was}' in {first}",
-                        format.name()
-                    ));
+                    let (path, was) = (in_repository(&known.path), known.format.name());
+                    let format = format.name();
+                    let option = &target.option;
+                    self.problem(
+                        format!(
+                            "{title}: the file '{path}' has format '{format}' here and '{was}' in {first}"
+                        ),
+                        format!("set {option}.format = \"{was}\", or name another file in {option}.sopsFile"),
+                    );
                 }
                 known.secrets.push(index);
             }
@@ -402,9 +469,10 @@ impl Planner<'_> {
     fn selection(&mut self, title: &str, format: Format, secret: &manifest::Secret) -> Selection {
         let lines = matches!(format, Format::Dotenv | Format::Ini);
         if !lines && !secret.extract_key.is_empty() {
+            let option = option("secrets", &secret.name);
             let help = match format {
-                Format::Binary => "leave it out: a binary file is one value",
-                _ => "set `key` instead",
+                Format::Binary => format!("do not set {option}.extractKey: a binary file is one value"),
+                _ => format!("set {option}.key instead of {option}.extractKey"),
             };
             let format = format.name();
             self.report.push(
@@ -423,7 +491,11 @@ impl Planner<'_> {
     fn template(&mut self, plan: &mut Plan, template: manifest::Template) {
         let title = format!("template '{}'", template.name);
         if template.content.is_empty() && template.file.is_empty() {
-            self.problem(format!("{title}: it has neither 'content' nor 'file'"));
+            let option = option("templates", &template.name);
+            self.problem(
+                format!("{title}: it has neither 'content' nor 'file'"),
+                format!("set {option}.content or {option}.file"),
+            );
         }
         let source = if template.content.is_empty() {
             TemplateSource::File(template.file.into())
@@ -451,22 +523,28 @@ impl Planner<'_> {
         let name = match parsed {
             Ok(name) => Some(name),
             Err(error) => {
-                self.problem(format!("{title}: the name cannot be used as a path: {error}"));
+                self.problem(
+                    format!("{title}: the name cannot be used as a path: {error}"),
+                    "give it a name such as 'service/password', and set its `path` if it is to be found elsewhere",
+                );
                 None
             }
         };
         let mode = self.mode(title, &option, &place.mode);
-        let owner = self.account(title, "uid", place.owner, place.uid);
-        let group = self.account(title, "gid", place.group, place.gid);
+        let owner = self.account(title, &option, "uid", place.owner, place.uid);
+        let group = self.account(title, &option, "gid", place.group, place.gid);
         let (name, mode, owner, group) = (name?, mode?, owner?, group?);
         let default_path = self.symlink_path.join(name.as_str());
         let path = if place.path.is_empty() { default_path.clone() } else { self.expand(title, &place.path) };
-        self.check_path(title, &path);
+        self.check_path(title, &format!("{option}.path"), &path);
         let by_name = path == default_path;
         if let Some((other, other_by_name)) = self.paths.insert(path.clone(), (title.to_owned(), by_name)) {
             // Two of one name have one path, too; the name is what to say then.
             if other != title && !(by_name && other_by_name) {
-                self.problem(format!("{title} and {other} both have the path '{}'", path.display()));
+                self.problem(
+                    format!("{title} and {other} both have the path '{}'", path.display()),
+                    format!("set {option}.path to another"),
+                );
             }
         }
         Some(Target {
@@ -502,7 +580,14 @@ impl Planner<'_> {
         Some(Mode(u32::from(bits & 0o777)))
     }
 
-    fn account(&mut self, title: &str, field: &str, name: Option<String>, id: i64) -> Option<Account> {
+    fn account(
+        &mut self,
+        title: &str,
+        option: &str,
+        field: &str,
+        name: Option<String>,
+        id: i64,
+    ) -> Option<Account> {
         if let Some(name) = name {
             return Some(Account::Named(name));
         }
@@ -510,7 +595,10 @@ impl Planner<'_> {
         match u32::try_from(id) {
             Ok(id) if id != u32::MAX => Some(Account::Id(id)),
             _ => {
-                self.problem(format!("{title}: the {field} {id} is out of range"));
+                self.problem(
+                    format!("{title}: the {field} {id} is out of range"),
+                    format!("set {option}.{field} to a number from 0 to {}", u32::MAX - 1),
+                );
                 None
             }
         }
@@ -522,21 +610,24 @@ impl Planner<'_> {
         for target in plan.targets() {
             if let Some(other) = by_name.insert(target.name.as_str(), target) {
                 let (title, other) = (&target.title, &other.title);
-                self.problem(if title == other {
-                    format!("{title} is defined twice")
+                if title == other {
+                    let help = format!("define {} once", target.option);
+                    self.problem(format!("{title} is defined twice"), help);
                 } else {
-                    format!("{title} and {other} would both be the file '{}'", target.name.as_str())
-                });
+                    self.problem(
+                        format!("{title} and {other} would both be the file '{}'", target.name.as_str()),
+                        "give one of them another name",
+                    );
+                }
             }
         }
         for target in plan.targets() {
             if let Some(directory) = target.name.parents().find_map(|parent| by_name.get(parent)) {
-                self.problem(format!(
-                    "{} cannot be put into '{}', which is a file: {}",
-                    target.title,
-                    directory.name.as_str(),
-                    directory.title
-                ));
+                let (title, other, file) = (&target.title, &directory.title, directory.name.as_str());
+                self.problem(
+                    format!("{title} cannot be put into '{file}', which is a file: {other}"),
+                    "give one of them another name",
+                );
             }
         }
     }
@@ -676,6 +767,34 @@ mod tests {
         assert_eq!(
             manifest("", template),
             ["there are templates, but no placeholder in 'placeholderBySecretName' for 'a'"]
+        );
+    }
+
+    #[test]
+    fn the_recipients_of_a_host_are_all_forms_of_its_keys() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPNOued4R2PyL++rjKdWIP3eyYSPx+pzkU0y7U/qnWGf";
+        let derived = "age12pw2hnwhsnkcjrndqrul78ya7r3l4shmvju53cqwqtghnm3hly9qqh6qec";
+        let json = format!(
+            r#"{{"secretsMountPoint": "/run/secrets.d", "symlinkPath": "/run/secrets", "hostRecipients": ["{key} root@web1\n", "{derived}"]}}"#
+        );
+        let plan = Plan::new(Manifest::parse(json.as_bytes()).unwrap(), None).unwrap();
+        let texts: Vec<&str> = plan.host_recipients.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(texts, [derived, key, derived]);
+    }
+
+    #[test]
+    fn a_recipient_of_a_host_that_is_none_is_a_problem_that_holds_nothing_of_it() {
+        let found = problems(
+            r#"{"hostRecipients": ["web1", "AGE-SECRET-KEY-1QQQ", " ", "ecdsa-sha2-nistp256 AAAA"], BASE}"#,
+        );
+        assert_eq!(
+            found,
+            [
+                "'hostRecipients': entry 1 cannot be used: it is neither an ssh public key, an age recipient nor an OpenPGP fingerprint",
+                "'hostRecipients': entry 2 is a private key, which everybody can read where this manifest is",
+                "'hostRecipients': entry 3 holds no key that files can be encrypted to",
+                "'hostRecipients': entry 4 cannot be used: it is an ECDSA key; only Ed25519 and RSA keys can be recipients",
+            ]
         );
     }
 

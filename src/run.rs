@@ -8,6 +8,7 @@ use crate::check;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted;
 use crate::diagnostic::{Diagnostic, Printable, Report};
+use crate::explain::Paths;
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
@@ -21,6 +22,7 @@ use crate::system::generation::Wanted;
 use crate::system::link::{self, Link, Trust};
 use crate::system::live::{Differences, LiveGeneration};
 use crate::system::mount::Backing;
+use crate::system::record;
 use crate::system::store::Store;
 use crate::system::units::{Channel, Messenger, UnitsError};
 
@@ -48,7 +50,7 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         (false, false) => Accounts::system(),
     };
     let mut report = Report::default();
-    let template_files = load::template_files(&plan);
+    let template_files = load::template_files(&plan, Paths::Absolute);
     let documents = if plan.dummy_secrets { Vec::new() } else { documents(&plan, environment, &mut report) };
     let files = if plan.dummy_secrets {
         tracing::warn!("no secret is real: the manifest asks for dummies ('dummySecrets')");
@@ -65,11 +67,15 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         report.push(aborted);
         return Err(report);
     }
+    let before = live_number(&plan);
     let live = if dry {
         dry_activate(&plan, &outcomes, &messenger, &mut report)
     } else {
         activate(&plan, &outcomes, &accounts, &messenger, &mut report)
     };
+    if !dry {
+        remember(&plan, before, &arguments.manifest);
+    }
     match live {
         Ok(live) => report.extend(outcome::table(&plan, &outcomes, live.as_ref(), dry)),
         Err(error) => report.push(error),
@@ -77,7 +83,26 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     report.or(())
 }
 
-fn plan(arguments: &Arguments, environment: &Environment) -> Result<Plan, Report> {
+fn live_number(plan: &Plan) -> Option<u64> {
+    let live = LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path);
+    live.ok().flatten().map(|live| live.number())
+}
+
+/// Writes down who made a new generation. A user's activation does not: that has no place for state.
+fn remember(plan: &Plan, before: Option<u64>, manifest: &Path) {
+    let mount_point = &plan.store.mount_point;
+    let Ok(Some(live)) = LiveGeneration::find(mount_point, &plan.store.symlink_path) else { return };
+    if !plan.user_mode && before != Some(live.number()) {
+        // Nothing but the answer of `status` depends on it, and early in a boot there may be no place for it.
+        record::remember(Path::new(record::STATE), mount_point, &live, manifest).ok();
+    }
+}
+
+/// The plan that the manifest makes.
+///
+/// # Errors
+/// With every problem of the manifest.
+pub fn plan(arguments: &Arguments, environment: &Environment) -> Result<Plan, Report> {
     let text = read_regular(&arguments.manifest, MANIFEST_LIMIT)
         .map_err(|error| Diagnostic::new(format!("no manifest: {error}")))?;
     // The check runs where the user's directory is not known, in the sandbox of a build.
@@ -95,6 +120,7 @@ fn in_manifest(path: &Path, report: Report) -> Report {
     let path = path.display();
     let named = report.0.into_iter().map(|diagnostic| Diagnostic {
         problem: format!("the manifest '{path}' cannot be used: {}", diagnostic.problem),
+        help: diagnostic.help.or(Some("correct it where the manifest is written".to_owned())),
         ..diagnostic
     });
     Report(named.collect())
@@ -113,7 +139,8 @@ fn documents(
     load::open_all(plan, &keyring)
 }
 
-fn sources(plan: &Plan, environment: Environment) -> Sources {
+/// Where an activation of the plan looks for keys.
+pub fn sources(plan: &Plan, environment: Environment) -> Sources {
     let mut sources = Sources {
         age_ssh_key_paths: plan.keys.age_ssh_key_paths.clone(),
         ssh_key_paths: plan.keys.ssh_key_paths.clone(),

@@ -107,11 +107,12 @@ in {
         type = types.listOf types.str;
         default = [];
         example = literalExpression ''
-          [ "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE0kZ..." ]
+          [ (builtins.readFile ./keys/server/ssh_host_ed25519_key.pub) ]
         '';
         description = ''
-          Public keys of this machine: lines of SSH public keys, or age recipients. With one given, the build fails for a sops file that
-          none of them can open, as long as {option}`sops.validateSopsFiles` is on. An SSH key counts in each of its forms.
+          Public keys of this machine: SSH public keys as in their files, age recipients, or OpenPGP fingerprints. With one given, the
+          build fails for a sops file that a machine with these keys could not open, as long as {option}`sops.validateSopsFiles` is on. An
+          SSH key counts in each of its forms.
 
           It is the content of `/etc/ssh/ssh_host_ed25519_key.pub` on the machine, or what `ssh-keyscan -t ed25519 <host>` prints after the
           host's name. Give every machine its own, beside its `networking.hostName`.

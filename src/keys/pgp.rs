@@ -13,11 +13,10 @@ use pgp::crypto::sym::SymmetricKeyAlgorithm;
 use pgp::packet::PublicKeyEncryptedSessionKey;
 use pgp::types::{PkeskBytes, Seipdv1ReadMode};
 use rsa::Pkcs1v15Encrypt;
-use sha1::{Digest as _, Sha1};
 
 use super::age_file::read_payload;
 use super::rsa_key::RsaKey;
-use super::ssh_key::RsaNumbers;
+use crate::recipient::openpgp;
 use crate::secret::SecretBytes;
 use crate::sops::data_key::Refusal;
 
@@ -38,13 +37,14 @@ pub struct PgpKey {
 
 impl PgpKey {
     pub fn new(key: Arc<RsaKey>) -> Self {
-        let fingerprint = fingerprint(&key.numbers);
+        // Of the public numbers alone, so that it can be told without touching the private ones.
+        let fingerprint = openpgp::fingerprint(&key.numbers.modulus, &key.numbers.public_exponent);
         Self { key, fingerprint }
     }
 
     /// In lower-case hexadecimal.
     pub fn fingerprint(&self) -> String {
-        self.fingerprint.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        openpgp::hexadecimal(self.fingerprint)
     }
 
     fn id(&self) -> &[u8] {
@@ -61,21 +61,6 @@ impl PgpKey {
         (u16::from_be_bytes(*sum) == right && key.len() == algorithm.key_size() && !key.is_empty())
             .then(|| PlainSessionKey::V3_4 { sym_alg: algorithm, key: key.into() })
     }
-}
-
-/// Of the public numbers alone, so that it can be told without touching the private ones (RFC 9580, 5.5.4.2).
-fn fingerprint(numbers: &RsaNumbers) -> [u8; 20] {
-    const RSA: u8 = 1;
-    let mut packet = vec![4, 0, 0, 0, 0, RSA];
-    for number in [&numbers.modulus, &numbers.public_exponent] {
-        let digits: Vec<u8> = number.iter().copied().skip_while(|byte| *byte == 0).collect();
-        let bits = digits.len() * 8 - digits.first().map_or(0, |byte| byte.leading_zeros() as usize);
-        // Longer numbers are no key that anything could be encrypted to.
-        packet.extend(u16::try_from(bits).unwrap_or(u16::MAX).to_be_bytes());
-        packet.extend(digits);
-    }
-    let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
-    Sha1::new().chain_update([0x99]).chain_update(length.to_be_bytes()).chain_update(packet).finalize().into()
 }
 
 /// What is inside the armored OpenPGP message, opened by the first of `keys` that can.

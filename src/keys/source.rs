@@ -39,6 +39,14 @@ impl Source {
         Self { place: Place::Variable(name), line: None }
     }
 
+    /// The file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(path, _) => Some(path),
+            Place::Variable(_) => None,
+        }
+    }
+
     pub(super) fn is_variable(&self) -> bool {
         matches!(self.place, Place::Variable(_))
     }

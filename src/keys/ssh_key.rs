@@ -58,6 +58,15 @@ impl SshKey {
     }
 }
 
+/// The public side of a key in OpenSSH's format, which is in the clear even where the private one is encrypted.
+pub fn public_line(text: &[u8]) -> Option<String> {
+    let block = PemBlock::first_private_key(text).filter(|block| block.label == b"OPENSSH PRIVATE KEY")?;
+    let key = ssh_key::PrivateKey::from_bytes(&block.decode().ok()?).ok()?;
+    let mut public = key.public_key().clone();
+    public.set_comment("");
+    public.to_openssh().ok()
+}
+
 /// What a file without a private key is instead.
 fn what_else(text: &[u8]) -> Unusable {
     const PUBLIC: [&[u8]; 4] = [b"ssh-", b"ecdsa-", b"sk-", b"---- BEGIN SSH2 PUBLIC KEY"];

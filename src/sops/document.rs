@@ -79,6 +79,13 @@ pub struct KeyPlace {
     pub levels: usize,
 }
 
+/// What YAML writes before and after a key.
+enum Quote {
+    None,
+    Single,
+    Double,
+}
+
 impl<State> Document<State> {
     #[must_use]
     pub fn format(&self) -> Format {
@@ -101,31 +108,6 @@ impl<State> Document<State> {
         }
     }
 
-    /// Where the key stands, or as much of its path as there is. For messages: it looks through the tree again.
-    #[must_use]
-    pub fn place_of(&self, key: &KeyPath) -> Option<KeyPlace> {
-        let nearest = key.nearest(self.branches.first()?)?;
-        let is_container = matches!(nearest.value, Value::Map(_) | Value::List(_));
-        let is_encrypted = match nearest.value {
-            Value::String(text) => text.bytes(self.source.expose()).starts_with(b"ENC["),
-            _ => false,
-        };
-        let around = match (self.format, is_container, is_encrypted) {
-            (Format::Yaml, true, _) => ("", ":"),
-            (Format::Yaml, false, true) => ("", ": ENC[…]"),
-            (Format::Yaml, false, false) => ("", ": …"),
-            (Format::Json | Format::Binary, _, true) => ("\"", "\": ENC[…]"),
-            (Format::Json | Format::Binary, ..) => ("\"", "\": …"),
-            (Format::Dotenv, _, true) => ("", "=ENC[…]"),
-            (Format::Dotenv, ..) => ("", "=…"),
-            (Format::Ini, true, _) => ("[", "]"),
-            (Format::Ini, false, true) => ("", " = ENC[…]"),
-            (Format::Ini, false, false) => ("", " = …"),
-        };
-        let name = String::from_utf8_lossy(nearest.name).into_owned();
-        Some(KeyPlace { name, around, place: nearest.place, levels: nearest.depth + 1 })
-    }
-
     /// Finds a value in the first (usually only) document of the file.
     fn find(&self, key: &KeyPath) -> Result<&Value, FindError> {
         static EMPTY: Map = Map(Vec::new());
@@ -144,6 +126,56 @@ impl Document<Sealed> {
         let block = take_metadata(format, &mut branches, source.expose())?;
         let metadata = Metadata::from_node(&block)?;
         Ok(Self { format, source, branches, metadata, state: PhantomData })
+    }
+
+    /// Where the key stands, or as much of its path as there is. For messages: it looks through the tree again.
+    #[must_use]
+    pub fn place_of(&self, key: &KeyPath) -> Option<KeyPlace> {
+        let nearest = key.nearest(self.branches.first()?)?;
+        let is_container = matches!(nearest.value, Value::Map(_) | Value::List(_));
+        let is_encrypted = match nearest.value {
+            Value::String(text) => text.bytes(self.source.expose()).starts_with(b"ENC["),
+            _ => false,
+        };
+        let quote = self.quote_at(nearest.place);
+        let around = match (self.format, is_container, is_encrypted) {
+            (Format::Yaml, true, _) => match quote {
+                Quote::None => ("", ":"),
+                Quote::Single => ("'", "':"),
+                Quote::Double => ("\"", "\":"),
+            },
+            (Format::Yaml, false, true) => match quote {
+                Quote::None => ("", ": ENC[…]"),
+                Quote::Single => ("'", "': ENC[…]"),
+                Quote::Double => ("\"", "\": ENC[…]"),
+            },
+            (Format::Yaml, false, false) => match quote {
+                Quote::None => ("", ": …"),
+                Quote::Single => ("'", "': …"),
+                Quote::Double => ("\"", "\": …"),
+            },
+            (Format::Json | Format::Binary, _, true) => ("\"", "\": ENC[…]"),
+            (Format::Json | Format::Binary, ..) => ("\"", "\": …"),
+            (Format::Dotenv, _, true) => ("", "=ENC[…]"),
+            (Format::Dotenv, ..) => ("", "=…"),
+            (Format::Ini, true, _) => ("[", "]"),
+            (Format::Ini, false, true) => ("", " = ENC[…]"),
+            (Format::Ini, false, false) => ("", " = …"),
+        };
+        let name = String::from_utf8_lossy(nearest.name).into_owned();
+        Some(KeyPlace { name, around, place: nearest.place, levels: nearest.depth + 1 })
+    }
+
+    /// How the key that begins at a place is quoted. Of the file's text nothing else gets out.
+    fn quote_at(&self, place: Place) -> Quote {
+        let index = |number: u32| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+        let line =
+            self.source.expose().split(|byte| *byte == b'\n').nth(index(place.line)).unwrap_or_default();
+        match String::from_utf8_lossy(line).chars().nth(index(place.column)) {
+            Some('\'') => Quote::Single,
+            Some('"') => Quote::Double,
+            _ => Quote::None,
+        }
     }
 
     /// Decrypts every value and verifies the MAC over them.

@@ -86,6 +86,26 @@ impl Format {
         })
     }
 
+    /// The format of this name, as the manifest uses it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Yaml, Self::Json, Self::Binary, Self::Dotenv, Self::Ini]
+            .into_iter()
+            .find(|one| one.name() == name)
+    }
+
+    /// The format that sops takes a file of this extension for.
+    #[must_use]
+    pub fn of_extension(extension: &str) -> Self {
+        match extension {
+            "yaml" | "yml" => Self::Yaml,
+            "json" => Self::Json,
+            "env" => Self::Dotenv,
+            "ini" => Self::Ini,
+            _ => Self::Binary,
+        }
+    }
+
     /// The name that the manifest uses.
     #[must_use]
     pub fn name(self) -> &'static str {

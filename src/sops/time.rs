@@ -48,6 +48,36 @@ impl Time {
         Some(Self { hour, minute, second, nanosecond, offset, ..midnight })
     }
 
+    /// The time in UTC that is so many seconds after 1970 began.
+    #[must_use]
+    pub fn from_unix(seconds: u64) -> Self {
+        const DAY: u64 = 86_400;
+        /// Days of 400 years, after which the calendar repeats.
+        const ERA: u64 = 146_097;
+        let (days, clock) = (seconds / DAY, seconds % DAY);
+        // Counted from 1 March of year 0, so that a leap day is the last of its year.
+        let days = days + 719_468;
+        let (era, day_of_era) = (days / ERA, days % ERA);
+        let year_of_era =
+            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / (ERA - 1)) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = era * 400 + year_of_era + u64::from(month <= 2);
+        let small = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
+        Self {
+            year: u16::try_from(year).unwrap_or(9999).min(9999),
+            month: small(month),
+            day: small(day),
+            hour: small(clock / 3600),
+            minute: small(clock / 60 % 60),
+            second: small(clock % 60),
+            nanosecond: 0,
+            offset: 0,
+        }
+    }
+
     /// RFC 3339 with seconds precision, as sops prints `lastmodified` to authenticate the MAC, and times in dotenv
     /// and INI files.
     #[must_use]
@@ -141,6 +171,21 @@ fn digits(text: &str, min: usize, max_digits: usize, max: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_since_1970_are_what_date_prints() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_078_012_800, "2004-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(Time::from_unix(seconds).to_rfc3339(), expected);
+        }
+    }
 
     #[test]
     fn rfc3339_keeps_offset_and_drops_fraction_on_request() {

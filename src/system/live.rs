@@ -71,6 +71,10 @@ impl LiveGeneration {
         self.number
     }
 
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// The owner of the file at `name`; none when there is nothing, or something else than a file.
     ///
     /// # Errors

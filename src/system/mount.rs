@@ -202,11 +202,16 @@ impl MountError {
 }
 
 /// `/run` is a tmpfs itself, so the type of the file system does not tell whether this directory is mounted.
-fn is_mount(root: &Directory) -> Result<bool, FileError> {
+pub(super) fn is_mount(root: &Directory) -> Result<bool, FileError> {
     let here = root.stat()?;
     let above = stat::fstatat(root, "..", nix::fcntl::AtFlags::empty())
         .map_err(|errno| FileError::io("look above", root.path(), errno))?;
     Ok(here.st_dev != above.st_dev)
+}
+
+/// The kind of memory that the directory lies on, if it is memory.
+pub(super) fn memory(root: &Directory) -> Result<Option<&'static str>, FileError> {
+    magic(root).map(memory_name)
 }
 
 fn memory_name(magic: u32) -> Option<&'static str> {
@@ -229,7 +234,7 @@ fn flags_of(root: &Directory) -> Result<FsFlags, FileError> {
     Ok(found.flags())
 }
 
-fn missing_flags(root: &Directory) -> Result<Vec<&'static str>, FileError> {
+pub(super) fn missing_flags(root: &Directory) -> Result<Vec<&'static str>, FileError> {
     let set = flags_of(root)?;
     let wanted =
         [(FsFlags::ST_NODEV, "nodev"), (FsFlags::ST_NOSUID, "nosuid"), (FsFlags::ST_NOEXEC, "noexec")];

@@ -18,7 +18,9 @@ use sops_activate::sops::document::{Document, Opened, Sealed};
 use sops_activate::sops::format::Format;
 use sops_activate::sops::key_path::KeyPath;
 
+use crate::doctor::machines;
 use crate::machine::{Machine, output, repository, text};
+use crate::server;
 use crate::transcripts;
 
 /// Compiles only if none of the types implements the trait: with two implementations of `Probe` that fit, `_` would
@@ -138,6 +140,48 @@ fn no_failing_run_prints_a_key_or_a_value() {
     }
 }
 
+/// The tools look at keys and values, and are asked about them; `decrypt` alone is there to print one.
+#[test]
+fn no_tool_that_tells_prints_a_key_or_a_value() {
+    let mut markers = fixture_markers();
+    for value in [server::API_KEY, "not-a-real-password", "hunter2", "db.example.org"] {
+        markers.add(value.as_bytes());
+    }
+    for case in machines::cases() {
+        for arguments in ["", "--json"] {
+            let Some((machine, told)) = case.run(arguments) else { break };
+            markers.assert_absent(case.name, told.stdout.as_bytes());
+            markers.assert_absent(case.name, told.stderr.as_bytes());
+            let status = server::answer(
+                &mut machine.command("exec sops-activate status; sops-activate status --json"),
+            );
+            markers.assert_absent(case.name, status.stdout.as_bytes());
+        }
+    }
+    for file in fs::read_dir(repository("tests/doctor")).unwrap() {
+        let path = file.unwrap().path();
+        markers.assert_absent(&path.display().to_string(), &fs::read(&path).unwrap());
+    }
+    let rsa = text("fixtures/keys/host_rsa");
+    let mut rsa_markers = Markers::default();
+    // Before these lines the private part has the public modulus once more.
+    for line in rsa.lines().skip(18).filter(|line| !line.starts_with('-')) {
+        rsa_markers.add(line.as_bytes());
+    }
+    assert!(rsa_markers.0.len() > 15);
+    for entry in fs::read_dir(repository("tests/fixtures/keys")).unwrap() {
+        let path = entry.unwrap().path();
+        for arguments in [&["recipient"][..], &["recipient", "--json"]] {
+            let mut command = Machine::new().command("sops-activate", arguments);
+            command.arg(&path).current_dir("/");
+            let told = output(command);
+            assert!(!told.stdout.is_empty(), "{}", path.display());
+            let markers = if path.ends_with("host_rsa") { &rsa_markers } else { &markers };
+            markers.assert_absent(&path.display().to_string(), &[told.stdout, told.stderr].concat());
+        }
+    }
+}
+
 const DATA_KEY: &[u8; 32] = b"MARKER-data-key-0123456789abcdef";
 const LAST_MODIFIED: &str = "2024-01-02T03:04:05Z";
 
@@ -232,6 +276,52 @@ fn a_value_that_cannot_be_read_is_not_shown() {
     let done = output(machine.command("sops-activate", &["DIR/manifest.json"]));
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(fs::read_to_string(machine.path("secrets/a")).unwrap(), MARKER);
+}
+
+/// The check modes show lines of keys, put together anew: here each has a value in the clear behind it.
+#[test]
+fn a_value_beside_a_key_that_is_shown_is_not_shown() {
+    const MARKER: &str = "MARKER-plaintext-beside-a-key";
+    let mut markers = Markers::default();
+    markers.add(MARKER.as_bytes());
+    let metadata = "sops:\n  age:\n    - recipient: age1x\n      enc: x\n  lastmodified: \"2024-01-02T03:04:05Z\"\n  mac: x\n  version: 3.9.0\n";
+    let json_metadata = r#""sops": {"age": [{"recipient": "age1x", "enc": "x"}], "lastmodified": "2024-01-02T03:04:05Z", "mac": "x", "version": "3.9.0"}"#;
+    let files = [
+        ("yaml", format!("value: {MARKER}\nnested: {{'inner': {MARKER}}} # {MARKER}\n{metadata}")),
+        ("yaml", format!("\"value\": '{MARKER}'\nnested:\n  \"inner\": |\n    {MARKER}\n{metadata}")),
+        (
+            "json",
+            format!("{{\"value\": \"{MARKER}\", \"nested\": {{\"inner\": \"{MARKER}\"}}, {json_metadata}}}"),
+        ),
+        (
+            "dotenv",
+            format!(
+                "value={MARKER}\nsops_mac=x\nsops_lastmodified=2024-01-02T03:04:05Z\nsops_version=3.9.0\nsops_age__list_0__map_recipient=age1x\nsops_age__list_0__map_enc=x\n"
+            ),
+        ),
+        (
+            "ini",
+            format!(
+                "[nested]\ninner = {MARKER}\n[value]\nx = {MARKER}\n[sops]\nmac = x\nlastmodified = 2024-01-02T03:04:05Z\nversion = 3.9.0\nage__list_0__map_recipient = age1x\nage__list_0__map_enc = x\n"
+            ),
+        ),
+    ];
+    let mut shown = 0;
+    for (format, source) in files {
+        for key in ["valeu", "value/below", "nested/innre", "nested/inner/below", "nested/x"] {
+            let machine = Machine::new();
+            machine.write("secrets", &source);
+            let secret = json!({"name": "a", "key": key, "extractKey": if ["dotenv", "ini"].contains(&format) { key } else { "" },
+                "mode": "0400", "sopsFile": "DIR/secrets", "format": format});
+            machine.manifest(json!({"secrets": [secret]}));
+            let told =
+                output(machine.command("sops-activate", &["-check-mode=sopsfile", "DIR/manifest.json"]));
+            assert_eq!(told.status.code(), Some(1), "{format} {key}");
+            shown += usize::from(String::from_utf8(told.stderr.clone()).unwrap().contains("^^"));
+            markers.assert_absent(&format!("{format} {key}"), &[told.stdout, told.stderr].concat());
+        }
+    }
+    assert!(shown >= 15, "only {shown} lines of keys were shown");
 }
 
 /// `{:?}` of the errors on the way, as far as it goes.

@@ -47,8 +47,8 @@ fn a_value_that_is_not_there_or_a_format_with_keys_of_its_own_is_an_error_that_s
     assert_eq!(answer.code, Some(1));
     assert!(answer.stderr.contains("help: did you mean 'EQUALS'?"), "{}", answer.stderr);
     for (format, help) in [
-        ("yaml", "help: set `key` instead\n"),
-        ("binary", "help: leave it out: a binary file is one value\n"),
+        ("yaml", "help: set sops.secrets.\"a\".key instead of sops.secrets.\"a\".extractKey\n"),
+        ("binary", "help: do not set sops.secrets.\"a\".extractKey: a binary file is one value\n"),
     ] {
         let answer = machine.run(&opened(&[of_rich("a", format, json!({"extractKey": "x"}))]));
         let problem = format!(

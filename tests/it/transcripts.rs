@@ -194,7 +194,8 @@ impl Case {
             let mut inside = Command::new("unshare");
             // The one group of the namespace is root's.
             machine.write("group", "root:x:0:\nkeys:x:0:\n");
-            let script = "mount --bind \"$0\" /etc/group && exec \"$@\"";
+            // The state that an activation leaves is not to reach the tester's own machine.
+            let script = "mount --bind \"$0\" /etc/group && mount -t tmpfs none /var/lib && exec \"$@\"";
             inside.args(["--map-root-user", "--mount", "--", "sh", "-c", script]).arg(machine.path("group"));
             inside.arg(PROGRAM).args(command.get_args());
             command = inside;
@@ -266,7 +267,9 @@ pub fn cases() -> Vec<Case> {
         values(),
         places(),
         checks(),
+        checks_of_files(),
         checks_of_plans(),
+        checks_of_a_host(),
     ]
     .into_iter()
     .flatten()
@@ -663,6 +666,66 @@ fn checks() -> Vec<Case> {
     ]
 }
 
+/// The same, of where files lie, of all formats.
+fn checks_of_files() -> Vec<Case> {
+    let sopsfile = ["-check-mode=sopsfile", "DIR/manifest.json"];
+    vec![
+        Case::new("check-no-mac-in-dotenv", |machine| {
+            machine.write("app.env", without_mac("fixtures/sops/3.13.3/rich.env"));
+            machine.manifest(json!({"secrets": [{"name": "app.env", "mode": "0400", "sopsFile": "DIR/app.env", "format": "dotenv"}]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-no-mac-in-ini", |machine| {
+            machine.write("app.ini", without_mac("fixtures/sops/3.13.3/rich.ini"));
+            machine.manifest(json!({"secrets": [{"name": "app.ini", "mode": "0400", "sopsFile": "DIR/app.ini", "format": "ini"}]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-extract-key-nearly-right", |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.env", "app.env");
+            machine.manifest(json!({"secrets": [
+                {"name": "token", "mode": "0400", "sopsFile": "DIR/app.env", "format": "dotenv", "key": "token", "extractKey": "PLIAN"},
+            ]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-extract-key-without-its-section", |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.ini", "app.ini");
+            machine.manifest(json!({"secrets": [
+                {"name": "token", "mode": "0400", "sopsFile": "DIR/app.ini", "format": "ini", "extractKey": "plain"},
+            ]}));
+        })
+        .with(&sopsfile),
+        Case::key("check-key-in-quotes", "db/password", "1/below").with(&sopsfile),
+        Case::key("check-key-with-nothing-near", "db/password", "database-password").with(&sopsfile),
+        Case::new("check-file-missing-in-the-store", |machine| {
+            let file = "/nix/store/00000000000000000000000000000000-source/hosts/web/secrets.yaml";
+            let mut secret = secret("db/password", "a", "secrets.yaml");
+            secret["sopsFile"] = json!(file);
+            machine.manifest(json!({"secrets": [secret]}));
+        })
+        .with(&sopsfile),
+        Case::new("check-file-outside-of-the-store", |machine| {
+            let secrets: Vec<Value> = ["one", "two", "three"].map(|name| secret(name, "a", "secrets.yaml")).into();
+            machine.manifest(json!({"secrets": secrets}));
+        })
+        .with(&sopsfile),
+        Case::new("check-many-secrets-of-another-format", |machine| {
+            machine.copy("fixtures/sops/3.13.3/rich.env", "secrets");
+            let mut secrets: Vec<Value> =
+                (1..=20).map(|number| secret(&format!("service-{number}"), "key", "secrets")).collect();
+            secrets.push(secret("other", "a", "other.yaml"));
+            machine.copy("vectors/c-ok.enc.yaml", "other.yaml");
+            machine.manifest(json!({"secrets": secrets}));
+        })
+        .with(&sopsfile),
+        Case::new("check-template-file-missing", |machine| {
+            machine.manifest(json!({"templates": [
+                {"name": "app.conf", "mode": "0400", "file": "/nix/store/00000000000000000000000000000000-app.conf.in"},
+            ]}));
+        })
+        .with(&sopsfile),
+    ]
+}
+
 /// The same, of what no sops file is read for.
 fn checks_of_plans() -> Vec<Case> {
     const UNKNOWN: &str =
@@ -712,6 +775,102 @@ fn checks_of_plans() -> Vec<Case> {
     ]
 }
 
+/// The public key in a comment of a file of age identities.
+fn public_age_key(file: &str) -> String {
+    let text = text(&format!("fixtures/keys/{file}"));
+    let line = text.lines().find_map(|line| line.strip_prefix("# public key: "));
+    line.unwrap().to_owned()
+}
+
+fn public_ssh_key(file: &str) -> String {
+    text(&format!("fixtures/keys/{file}"))
+}
+
+/// The same, of which files a host with certain public keys could open.
+fn checks_of_a_host() -> Vec<Case> {
+    let sopsfile = ["-check-mode=sopsfile", "DIR/manifest.json"];
+    let of = |name, fixture: &'static str, recipients: &[String]| {
+        let key = if fixture.ends_with("shamir.yaml") { "user" } else { "api" };
+        let recipients = recipients.to_vec();
+        Case::new(name, move |machine| {
+            machine.copy(&format!("fixtures/{fixture}"), "secrets.yaml");
+            machine.manifest(
+                json!({"secrets": [secret("db/password", key, "secrets.yaml")], "hostRecipients": recipients}),
+            );
+        })
+        .with(&sopsfile)
+    };
+    let ed25519 = public_ssh_key("sample_host_ed25519.pub");
+    let stranger = public_ssh_key("stranger_ed25519.pub");
+    vec![
+        of("check-host-key-missing", "recipients/ssh-to-age.yaml", std::slice::from_ref(&stranger)),
+        of("check-host-age-key-missing", "recipients/ssh-ed25519.yaml", &[public_age_key("group-1.txt")]),
+        of("check-host-rsa-key-missing", "recipients/ssh-to-age.yaml", &[public_ssh_key("host_rsa.pub")]),
+        of(
+            "check-host-several-keys-missing",
+            "recipients/only-strangers.yaml",
+            &[ed25519.clone(), public_age_key("group-1.txt")],
+        ),
+        of(
+            "check-host-one-group-short",
+            "sops/3.13.3/shamir.yaml",
+            &[public_age_key("group-1.txt"), stranger.clone()],
+        ),
+        of("check-host-only-pgp", "recipients/only-pgp.yaml", std::slice::from_ref(&ed25519)),
+        Case::new("check-host-only-kms", {
+            let ed25519 = ed25519.clone();
+            move |machine| {
+                let file = text("fixtures/recipients/kms-beside-age.yaml");
+                let (before, rest) = file.split_once("    age:\n").unwrap();
+                let (_, after) = rest.split_once("    lastmodified:").unwrap();
+                machine.write("secrets.yaml", format!("{before}    lastmodified:{after}"));
+                machine.manifest(
+                    json!({"secrets": [secret("api", "api", "secrets.yaml")], "hostRecipients": [ed25519]}),
+                );
+            }
+        })
+        .with(&sopsfile),
+        Case::new("check-host-of-several-files", {
+            let host = public_ssh_key("host_ed25519.pub");
+            move |machine| {
+                machine.copy("fixtures/recipients/ssh-to-age.yaml", "mine.yaml");
+                machine.copy("fixtures/recipients/only-pgp.yaml", "admin.yaml");
+                machine.copy("fixtures/sops/3.13.3/rich.yaml", "web.yaml");
+                machine.manifest(json!({"hostRecipients": [host], "secrets": [
+                    secret("mine", "api", "mine.yaml"), secret("admin", "api", "admin.yaml"),
+                    secret("web", "plain", "web.yaml"), secret("web-2", "number", "web.yaml"),
+                ]}));
+            }
+        })
+        .with(&sopsfile),
+        of(
+            "check-host-recipients-malformed",
+            "recipients/ssh-to-age.yaml",
+            &[
+                "web1".to_owned(),
+                "ssh-ed25519 AAAA".to_owned(),
+                "age1nothing".to_owned(),
+                public_ssh_key("host_ecdsa.pub"),
+                text("fixtures/keys/age.txt"),
+                "# my host\n".to_owned(),
+            ],
+        ),
+        Case::new("check-host-recipients-no-list", |machine| {
+            machine.manifest(json!({"hostRecipients": "age1x"}));
+        })
+        .with(&sopsfile),
+    ]
+}
+
+/// A sops file of `tests/` without the line of its MAC.
+fn without_mac(fixture: &str) -> String {
+    let text = text(fixture);
+    let lines = text.lines().filter(|line| !line.starts_with("sops_mac=") && !line.starts_with("mac "));
+    let without = lines.collect::<Vec<_>>().join("\n") + "\n";
+    assert_ne!(without, text);
+    without
+}
+
 fn directory() -> PathBuf {
     repository("tests/transcripts")
 }
@@ -719,6 +878,77 @@ fn directory() -> PathBuf {
 #[expect(clippy::disallowed_methods, reason = "the one who runs the tests says so in the environment")]
 fn is_update() -> bool {
     std::env::var_os("UPDATE_TRANSCRIPTS").is_some()
+}
+
+/// They are installed as documents of the file's format.
+#[test]
+fn a_mapping_and_a_list_pass_the_check_as_a_value_does() {
+    for (file, format) in [("rich.yaml", "yaml"), ("rich.json", "json")] {
+        for key in ["plain", "nested", "nested/deep", "nested/list", "nested/list/0"] {
+            let machine = Machine::new();
+            machine.copy(&format!("fixtures/sops/3.13.3/{file}"), "secrets");
+            let mut secret = secret("db/password", key, "secrets");
+            secret["format"] = json!(format);
+            machine.manifest(json!({"secrets": [secret]}));
+            let done =
+                output(machine.command("sops-activate", &["-check-mode=sopsfile", "DIR/manifest.json"]));
+            assert!(done.status.success() && done.stderr.is_empty(), "{key}: {done:?}");
+        }
+    }
+}
+
+/// Without a private key anywhere.
+#[test]
+fn the_build_passes_when_the_host_has_a_key_in_any_form_that_files_name() {
+    let groups = ["group-1.txt", "group-2.txt"].map(public_age_key).to_vec();
+    let ed25519 = vec![public_ssh_key("host_ed25519.pub")];
+    let rsa = vec![public_ssh_key("host_rsa.pub")];
+    let derived = vec![text("fixtures/keys/host_ed25519.age")];
+    let both = vec![[ed25519.concat(), "# and\n".into(), rsa.concat()].concat()];
+    let pgp = cfg!(feature = "pgp");
+    for (file, host, opens) in [
+        ("recipients/ssh-to-age.yaml", &ed25519, true),
+        ("recipients/ssh-to-age.yaml", &derived, true),
+        ("recipients/ssh-to-age.yaml", &both, true),
+        ("recipients/ssh-to-age.yaml", &rsa, false),
+        ("recipients/ssh-to-age.yaml", &Vec::new(), true),
+        ("recipients/ssh-ed25519.yaml", &ed25519, true),
+        ("recipients/ssh-ed25519.yaml", &derived, false),
+        ("recipients/ssh-rsa.yaml", &rsa, true),
+        ("recipients/ssh-rsa.yaml", &ed25519, false),
+        ("recipients/host-rsa-aes256.yaml", &rsa, pgp),
+        ("recipients/host-rsa-aes256.yaml", &ed25519, false),
+        ("sops/3.13.3/shamir.yaml", &groups, true),
+        ("sops/3.13.3/shamir.yaml", &groups[..1].to_vec(), false),
+    ] {
+        let machine = Machine::new();
+        machine.copy(&format!("fixtures/{file}"), "secrets.yaml");
+        let secrets = [secret("file", "", "secrets.yaml")];
+        machine.manifest(json!({"secrets": secrets, "hostRecipients": host}));
+        let done = output(machine.command("sops-activate", &["-check-mode=sopsfile", "DIR/manifest.json"]));
+        assert_eq!(done.status.success(), opens, "{file} {host:?}: {done:?}");
+        // Nothing is read there for it, and a host's activation asks no such thing.
+        let manifest =
+            output(machine.command("sops-activate", &["-check-mode=manifest", "DIR/manifest.json"]));
+        assert!(manifest.status.success(), "{file}: {manifest:?}");
+    }
+}
+
+#[test]
+fn every_failure_of_a_check_ends_with_what_to_do() {
+    for case in
+        [checks(), checks_of_files(), checks_of_plans(), checks_of_a_host(), plans()].into_iter().flatten()
+    {
+        if !case.arguments.iter().any(|argument| argument.starts_with("-check-mode")) {
+            continue;
+        }
+        let Some((_, output)) = case.run() else { continue };
+        let text = String::from_utf8(output.stderr).unwrap();
+        let start = format!("{}: error: ", case.program);
+        for problem in text.split(&start).skip(1) {
+            assert_eq!(problem.matches("\nhelp: ").count(), 1, "{}: {problem}", case.name);
+        }
+    }
 }
 
 #[test]
