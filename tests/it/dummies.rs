@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use sops_activate::template::quoted_placeholders;
+
 use crate::server::{
     API_KEY, Answer, FILE, KEY, Machine, answer, manifest, placeholder, secret, template, with,
 };
@@ -18,9 +20,10 @@ fn dummies_have_the_names_owners_and_modes_of_secrets_and_are_in_templates() {
     let Some(machine) = Machine::new() else { return };
     let nested =
         json!({"owner": "alice", "group": "app", "mode": "0440", "path": "/etc/password", "key": "none"});
+    let [(json, _), _] = quoted_placeholders("db/password");
     let wanted = dummies(
         &[secret("one", "one"), with(secret("db/password", "x"), nested)],
-        &[template("conf", &format!("{} and <SOPS:{}:JSON>\n", placeholder("one"), sha256("db/password")))],
+        &[template("conf", &format!("{} and {json}\n", placeholder("one")))],
     );
     assert_eq!(machine.run(&wanted), Answer::said("", WARNING));
     let installed = "cat /run/secrets/one; echo; cat /etc/password; echo; cat /run/secrets/rendered/conf";
@@ -90,9 +93,4 @@ fn a_check_looks_into_the_files_all_the_same() {
     let ran = answer(&mut machine.command("sops-install-secrets -check-mode=sopsfile /mnt/manifest.json"));
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("no-such-key"), "{}", ran.stderr);
-}
-
-fn sha256(name: &str) -> String {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
