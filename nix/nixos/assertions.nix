@@ -20,7 +20,13 @@
   };
   inherit (common) secretOption templateOption;
 
-  hasKey = sops.testing.dummySecrets || sops.age.keyCredential != null || sops.gnupg.home != null || sops.gnupg.sshKeyPaths != [] || sops.age.keyFile != null || sops.age.sshKeyPaths != [];
+  hasKey =
+    sops.testing.dummySecrets
+    || sops.age.keyCredential != null
+    || sops.gnupg.home != null
+    || sops.gnupg.sshKeyPaths != []
+    || sops.age.keyFile != null
+    || sops.age.sshKeyPaths != [];
   noId = id: id == null || id == 0;
   rootOnly = name: name == null || name == "root";
 

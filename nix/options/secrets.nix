@@ -83,8 +83,8 @@
             default = null;
             example = "API_KEY";
             description = ''
-              Which value of a `dotenv` or `ini` file to install, in an `ini` file as `section/key`. With `null` the whole file is installed, as
-              {option}`sops.secrets.<name>.key` counts for nothing there.
+              Which value of a `dotenv` or `ini` file to install, in an `ini` file as `section/key`. With `null` the whole file is
+              installed, as {option}`sops.secrets.<name>.key` counts for nothing there.
             '';
           };
         }
