@@ -628,3 +628,19 @@ fn where_no_secret_can_be_installed_nothing_is_removed() {
     machine.activate(&without_links());
     assert_eq!(machine.shell("ls -A /etc/app"), "");
 }
+
+#[test]
+fn the_doctor_knows_a_copy_from_what_stands_in_its_way() {
+    let Some(machine) = Machine::new() else { return };
+    machine.activate(&one(copied("a", "/etc/app/key")));
+    let says = || machine.shell("/mnt/bin/sops-activate doctor /mnt/manifest.json | grep ' its path: '");
+    assert_eq!(says(), "");
+    let problem = "secret 'a' is not copied to its path: ";
+    for (tamper, why) in [
+        ("ln -sf /run/secrets/a /etc/app/key", "'/etc/app/key' leads to '/run/secrets/a'"),
+        ("rm /etc/app/key", "there is nothing at '/etc/app/key'"),
+    ] {
+        machine.shell(tamper);
+        assert!(says().ends_with(&format!("{problem}{why}")), "{}", says());
+    }
+}
