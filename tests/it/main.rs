@@ -24,6 +24,7 @@ mod guide;
 mod key_commands;
 mod layers;
 mod leaks;
+mod links;
 mod machine;
 mod mount_fallback;
 mod namespace;
