@@ -185,6 +185,8 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `$XDG_CONFIG_HOME`, or `.config` in the home.
     pub config_home: Option<PathBuf>,
+    /// `$XDG_STATE_HOME`, or `.local/state` in the home.
+    pub state_home: Option<PathBuf>,
     /// `NIXOS_ACTION=dry-activate`: say what would change, and change nothing.
     pub dry_activate: bool,
     /// `SOPS_RESTART_UNITS_VIA_SYSTEMCTL=1`: units are told by `systemctl`, not in lists.
@@ -203,6 +205,10 @@ pub fn environment(program: &str) -> Environment {
     Environment {
         runtime_dir: path("XDG_RUNTIME_DIR").and_then(|dir| dir.into_os_string().into_string().ok()),
         config_home: path("XDG_CONFIG_HOME").or_else(|| home.as_ref().map(|home| home.join(".config"))),
+        // A relative one is to be ignored, says its specification.
+        state_home: path("XDG_STATE_HOME")
+            .filter(|dir| dir.is_absolute())
+            .or_else(|| home.as_ref().map(|home| home.join(".local/state"))),
         home,
         dry_activate: std::env::var_os("NIXOS_ACTION").as_deref() == Some(OsStr::new("dry-activate")),
         restart_via_systemctl: std::env::var_os("SOPS_RESTART_UNITS_VIA_SYSTEMCTL").as_deref()

@@ -117,6 +117,9 @@ pub struct Placement {
     pub gid: i64,
     #[serde(deserialize_with = "null_as_default")]
     pub mode: String,
+    /// Ours: `copy` for a real file at `path`, in place of a link.
+    #[serde(deserialize_with = "null_as_default")]
+    pub install_mode: String,
     #[serde(deserialize_with = "null_as_default")]
     pub restart_units: Vec<String>,
     #[serde(deserialize_with = "null_as_default")]
@@ -184,7 +187,7 @@ fn elements<T: for<'de> Deserialize<'de>>(noun: &str, raw: &[&RawValue], report:
 }
 
 /// What a field of any part of the manifest has to be.
-const TEXTS: [&str; 16] = [
+const TEXTS: [&str; 17] = [
     "name",
     "key",
     "extractKey",
@@ -196,6 +199,7 @@ const TEXTS: [&str; 16] = [
     "owner",
     "group",
     "mode",
+    "installMode",
     "secretsMountPoint",
     "symlinkPath",
     "gnupgHome",

@@ -98,12 +98,22 @@ pub struct Target {
     /// For messages: the option that declares it, `sops.secrets."a"`.
     pub option: String,
     pub access: Access,
-    /// Where it is to be found instead, by a link; `None` for its place below the symlink path.
+    /// Where it is to be found instead, by a link or as a copy; `None` for its place below the symlink path.
     pub link: Option<PathBuf>,
+    pub install_mode: InstallMode,
     pub restart_units: Vec<String>,
     pub reload_units: Vec<String>,
     /// Of the service managers of users.
     pub restart_user_units: Vec<String>,
+}
+
+/// What stands at a path of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstallMode {
+    /// A link into the store.
+    Symlink,
+    /// A real file, for programs that refuse a link.
+    Copy,
 }
 
 #[derive(Debug)]
@@ -146,11 +156,13 @@ impl Plan {
             warnings: Vec::new(),
             runtime_dir: settings.user_mode.then_some(runtime_dir),
             symlink_path: PathBuf::new(),
+            mount_point: PathBuf::new(),
             paths: HashMap::new(),
             without_placeholder: Vec::new(),
         };
         let store = planner.store(&settings);
         planner.symlink_path.clone_from(&store.symlink_path);
+        planner.mount_point.clone_from(&store.mount_point);
         let keys = planner.keys(&settings);
         let host_recipients = planner.host_recipients(&settings.host_recipients);
         let names: HashSet<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
@@ -212,6 +224,7 @@ struct Planner<'r> {
     /// `Some` in user mode.
     runtime_dir: Option<Option<&'r str>>,
     symlink_path: PathBuf,
+    mount_point: PathBuf,
     /// Who is installed where, to find two at one place, and whether that is the place its name gives it.
     paths: HashMap<PathBuf, (String, bool)>,
     /// Secrets that no template could use: all of them at once where the list of placeholders is missing.
@@ -538,6 +551,7 @@ impl Planner<'_> {
         let path = if place.path.is_empty() { default_path.clone() } else { self.expand(title, &place.path) };
         self.check_path(title, &format!("{option}.path"), &path);
         let by_name = path == default_path;
+        let install_mode = self.install_mode(title, &option, &place.install_mode, &path);
         if let Some((other, other_by_name)) = self.paths.insert(path.clone(), (title.to_owned(), by_name)) {
             // Two of one name have one path, too; the name is what to say then.
             if other != title && !(by_name && other_by_name) {
@@ -549,6 +563,7 @@ impl Planner<'_> {
         }
         Some(Target {
             link: (path != default_path).then_some(path),
+            install_mode: install_mode?,
             name,
             title: title.to_owned(),
             option,
@@ -557,6 +572,25 @@ impl Planner<'_> {
             reload_units: unit_names(place.reload_units),
             restart_user_units: unit_names(place.restart_user_units),
         })
+    }
+
+    /// A copy inside of the store would be a file of a generation that no secret asks for.
+    fn install_mode(&mut self, title: &str, option: &str, text: &str, path: &Path) -> Option<InstallMode> {
+        let inside = [&self.symlink_path, &self.mount_point].into_iter().find(|store| is_inside(path, store));
+        let (problem, help) = match (text, inside) {
+            ("" | "symlink", _) => return Some(InstallMode::Symlink),
+            ("copy", None) => return Some(InstallMode::Copy),
+            ("copy", Some(store)) => (
+                "'installMode' is \"copy\", and it has no path of its own".to_owned(),
+                format!("set {option}.path to where the file is to be, outside of '{}'", store.display()),
+            ),
+            (other, _) => (
+                format!("unknown 'installMode' '{other}'"),
+                format!("set {option}.installMode to \"symlink\" or \"copy\""),
+            ),
+        };
+        self.report.push(Diagnostic::new(format!("{title}: {problem}")).help(help));
+        None
     }
 
     fn mode(&mut self, title: &str, option: &str, text: &str) -> Option<Mode> {
@@ -631,6 +665,11 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// Nothing is inside of a place that is missing from the manifest.
+fn is_inside(path: &Path, place: &Path) -> bool {
+    !place.as_os_str().is_empty() && path.starts_with(place)
 }
 
 /// systemd's types of units, by the ends of their names; systemd.unit(5).
@@ -716,6 +755,9 @@ mod tests {
                 {"name": "p2", "mode": "0400", "sopsFile": "/f", "path": "/etc/p"},
                 {"name": "rel", "mode": "0400", "sopsFile": "/f", "path": "etc/p"},
                 {"name": "dots", "mode": "0400", "sopsFile": "/f", "path": "/etc/../p"},
+                {"name": "copy", "mode": "0400", "sopsFile": "/f", "installMode": "copy"},
+                {"name": "inner", "mode": "0400", "sopsFile": "/f", "installMode": "copy", "path": "/run/secrets.d/1/x"},
+                {"name": "install", "mode": "0400", "sopsFile": "/f", "installMode": "hardlink", "path": "/etc/q"},
                 {"name": "other", "mode": "0400", "sopsFile": "/f", "format": "json"}
             ], "keepGenerations": -1, "gnupgHome": "/g", "ageKeyFile": "/k", BASE}"#,
         );
@@ -737,6 +779,9 @@ mod tests {
                 "secret 'p2' and secret 'p1' both have the path '/etc/p'",
                 "secret 'rel': the path 'etc/p' is not absolute",
                 "secret 'dots': the path '/etc/../p' has '..' in it",
+                "secret 'copy': 'installMode' is \"copy\", and it has no path of its own",
+                "secret 'inner': 'installMode' is \"copy\", and it has no path of its own",
+                "secret 'install': unknown 'installMode' 'hardlink'",
                 "secret 'other': the file '/f' has format 'json' here and 'yaml' in secret 'dir'",
                 "secret 'twice' is defined twice",
                 "secret 'dir/x' cannot be put into 'dir', which is a file: secret 'dir'",

@@ -1,7 +1,7 @@
 //! The acts, in the order in which they happen.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::changes::Changes;
 use crate::check;
@@ -14,17 +14,20 @@ use crate::load;
 use crate::manifest::Manifest;
 use crate::outcome::{self, Outcome};
 use crate::plan::access::Ownership;
-use crate::plan::{OnFailure, Plan, Target};
+use crate::plan::{InstallMode, OnFailure, Plan, Target};
 use crate::sops::document::{Document, Opened};
 use crate::system::accounts::Accounts;
+use crate::system::copy::FileCopy;
 use crate::system::file::{FileError, read_regular};
-use crate::system::generation::Wanted;
-use crate::system::link::{self, Link, Trust};
-use crate::system::live::{Differences, LiveGeneration};
+use crate::system::generation::{Entry, Wanted};
+use crate::system::link::Link;
+use crate::system::live::{Differences, Installed, LiveGeneration};
 use crate::system::mount::Backing;
+use crate::system::paths::{self, Memory};
 use crate::system::record;
 use crate::system::store::Store;
 use crate::system::units::{Channel, Messenger, UnitsError};
+use crate::system::walk::Trust;
 
 /// Bytes of a manifest at most: ten thousand secrets need about five million.
 const MANIFEST_LIMIT: u64 = 256 << 20;
@@ -49,6 +52,11 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         (false, true) => Accounts::RootOnly,
         (false, false) => Accounts::system(),
     };
+    let state = if plan.user_mode {
+        environment.state_home.as_ref().map(|state| state.join("sops-activate"))
+    } else {
+        Some(PathBuf::from(record::STATE))
+    };
     let mut report = Report::default();
     let template_files = load::template_files(&plan, Paths::Absolute);
     let documents = if plan.dummy_secrets { Vec::new() } else { documents(&plan, environment, &mut report) };
@@ -71,7 +79,7 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     let live = if dry {
         dry_activate(&plan, &outcomes, &messenger, &mut report)
     } else {
-        activate(&plan, &outcomes, &accounts, &messenger, &mut report)
+        activate(&plan, &outcomes, &accounts, &messenger, state.as_deref(), &mut report)
     };
     if !dry {
         remember(&plan, before, &arguments.manifest);
@@ -191,6 +199,7 @@ fn activate(
     outcomes: &[Outcome],
     accounts: &Accounts,
     messenger: &Messenger,
+    state: Option<&Path>,
     report: &mut Report,
 ) -> Result<Option<LiveGeneration>, Diagnostic> {
     let store_plan = &plan.store;
@@ -220,7 +229,7 @@ fn activate(
     let (live, differences) =
         go_live(&store, symlink, outcomes, directories, report).map_err(|error| plain(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
-    link(plan, outcomes, &live, report);
+    place(plan, outcomes, &live, state, report);
     if let Some(differences) = &differences {
         notify(plan, &changes(differences), outcomes, messenger, report);
     }
@@ -278,27 +287,61 @@ fn changes(differences: &Differences) -> Changes {
     }
 }
 
-/// Links at the paths that secrets ask for. What stands at the path of an absent secret is let be: a new link would lead
-/// nowhere, and an old one leads somewhere again as soon as the secret is there.
-fn link(plan: &Plan, outcomes: &[Outcome], live: &LiveGeneration, report: &mut Report) {
-    let mut links = Vec::new();
-    for Outcome { target, wanted, .. } in outcomes {
+/// Links and copies at the paths that secrets ask for, and none where they asked before. What failed is what it is in the
+/// store: an absent secret has no link, which would lead nowhere. But the copy of one stays that was made when it was there.
+fn place(
+    plan: &Plan,
+    outcomes: &[Outcome],
+    live: &LiveGeneration,
+    state: Option<&Path>,
+    report: &mut Report,
+) {
+    let kept: Vec<Option<Installed>> = outcomes
+        .iter()
+        .map(|outcome| match (outcome.target.install_mode, outcome.wanted) {
+            (InstallMode::Copy, Wanted::AsBefore(name)) => live.read(name).unwrap_or_else(|error| {
+                report.push(plain(&error));
+                None
+            }),
+            _ => None,
+        })
+        .collect();
+    let mut wanted = Vec::new();
+    for (Outcome { target, wanted: file, .. }, kept) in outcomes.iter().zip(&kept) {
         let Some(path) = target.link.clone() else { continue };
-        let owner = match wanted {
-            Wanted::File(entry) => Ok(Some(entry.ownership)),
-            Wanted::AsBefore(name) => live.owner(name),
+        let link_of = |path, ownership| {
+            let target = plan.store.symlink_path.join(target.name.as_str());
+            paths::Wanted::Link(Link { path, target, ownership })
         };
-        match owner {
-            Ok(Some(ownership)) => {
-                let target = plan.store.symlink_path.join(target.name.as_str());
-                links.push(Link { path, target, ownership });
+        wanted.push(match (target.install_mode, file, kept) {
+            (InstallMode::Symlink, Wanted::File(entry), _) => link_of(path, entry.ownership),
+            (InstallMode::Symlink, Wanted::AsBefore(name), _) => match live.owner(name) {
+                Ok(Some(ownership)) => link_of(path, ownership),
+                Ok(None) => continue,
+                Err(error) => {
+                    report.push(plain(&error));
+                    paths::Wanted::AsBefore(path)
+                }
+            },
+            (InstallMode::Copy, Wanted::File(entry), _) => {
+                let Entry { ownership, mode, content, .. } = *entry;
+                paths::Wanted::Copy(FileCopy { path, content, ownership, mode })
             }
-            Ok(None) => {}
-            Err(error) => report.push(plain(&error)),
-        }
+            (InstallMode::Copy, Wanted::AsBefore(_), Some(kept)) => {
+                let Installed { content, ownership, mode } = kept;
+                let (content, ownership, mode) = (content.expose(), *ownership, *mode);
+                paths::Wanted::Copy(FileCopy { path, content, ownership, mode })
+            }
+            (InstallMode::Copy, Wanted::AsBefore(_), None) => paths::Wanted::AsBefore(path),
+        });
     }
     let trust = if plan.user_mode { Trust::Anyone } else { Trust::RootOnly };
-    for error in link::link_all(&links, trust) {
+    let memory = Memory { directory: state, mount_point: &plan.store.mount_point, trust };
+    let done = paths::place_all(&wanted, &memory);
+    for warning in done.warnings {
+        tracing::warn!("{}", Printable(&warning.to_string()));
+    }
+    for error in done.failures {
         let wanted = plan
             .targets()
             .filter(|target| target.link.as_ref().is_some_and(|link| link.starts_with(error.path())));

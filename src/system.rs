@@ -5,6 +5,7 @@
 //! a clearing-up that fails on the way out of another failure goes to the debug log.
 
 pub mod accounts;
+pub mod copy;
 mod directory;
 pub mod file;
 pub mod generation;
@@ -13,9 +14,12 @@ pub mod live;
 pub mod lock;
 pub mod mount;
 pub mod mount_table;
+pub mod paths;
 mod private;
 pub mod process;
 pub mod record;
+pub mod remembered;
 pub mod store;
 pub mod survey;
 pub mod units;
+pub mod walk;

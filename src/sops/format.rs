@@ -25,6 +25,26 @@ pub enum Format {
 /// levels, and every reader and walker here recurses, so the limit keeps a hostile file from exhausting the stack.
 pub const MAX_DEPTH: usize = 256;
 
+/// Entries, items and comments of one file. A tree takes up to a hundred times the memory of a text that is made for it
+/// (`[0,0,0…`); nobody's secrets are a million.
+pub const MAX_NODES: usize = 1_000_000;
+
+/// Counts what a reader makes of a file.
+struct Nodes(usize);
+
+impl Nodes {
+    fn new() -> Self {
+        Self(MAX_NODES)
+    }
+
+    /// One more, which begins at `place`.
+    fn add(&mut self, place: Place) -> Result<(), SyntaxError> {
+        let too_many = || SyntaxError::new(place, format!("more than {MAX_NODES} values and comments"));
+        self.0 = self.0.checked_sub(1).ok_or_else(too_many)?;
+        Ok(())
+    }
+}
+
 /// Why a file could not be read. Never holds text of the file: what does not parse may be a secret.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("line {}, column {}: {problem}", place.line, place.column)]
@@ -115,6 +135,25 @@ impl Format {
             Self::Binary => "binary",
             Self::Dotenv => "dotenv",
             Self::Ini => "ini",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_made_to_fill_the_memory_is_refused() {
+        for (format, head, one) in [
+            (Format::Json, "{\"a\":[0", ",0"),
+            (Format::Yaml, "a: [0", ",0"),
+            (Format::Dotenv, "", "=\n"),
+            (Format::Ini, "", "a=\n"),
+        ] {
+            let source = [head, &one.repeat(MAX_NODES + 1)].concat();
+            let error = format.read(source.as_bytes()).err().unwrap();
+            assert_eq!(error.problem, "more than 1000000 values and comments", "{}", format.name());
         }
     }
 }

@@ -76,8 +76,8 @@ impl KeyPath {
     fn explain(&self, map: &Map) -> FindError {
         let mut path = String::new();
         let mut container = Container::Map(map);
-        for level in self.0.split('/') {
-            if !path.is_empty() {
+        for (depth, level) in self.0.split('/').enumerate() {
+            if depth > 0 {
                 path.push('/');
             }
             path.push_str(level);
@@ -232,6 +232,8 @@ mod tests {
         assert_eq!(text("a/l/-1"), missing("a/l/-1", &["0", "1"]));
         assert_eq!(text("a/"), missing("a/", &["b", "x/y", "l"]));
         assert_eq!(text("p/q/r"), missing("p", &["a", "a/b", "p/q", "a/l/9", "dup", "dup", "m", ""]));
+        assert_eq!(text("/x"), missing("/x", &[""]));
+        assert_eq!(text("//x"), Err(FindError::NotAContainer { path: "/".into(), kind: "a string" }));
         assert_eq!(text("a/b/c"), Err(FindError::NotAContainer { path: "a/b".into(), kind: "a string" }));
     }
 }

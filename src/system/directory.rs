@@ -4,8 +4,8 @@
 //! exchanged for something else. The path is kept for messages only.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, Permissions};
-use std::io;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -86,6 +86,43 @@ impl Directory {
                 .map_err(|errno| FileError::io("change the permissions of", &self.path, errno))?;
         }
         Ok(())
+    }
+
+    /// Writes a file that did not exist. It has its owner and permissions before its content, so there is no moment in
+    /// which someone could open it who may not; without an owner it belongs to its maker. Left behind on failure.
+    pub fn write(
+        &self,
+        name: &OsStr,
+        mode: u32,
+        owner: Option<Ownership>,
+        content: &[u8],
+    ) -> Result<File, FileError> {
+        let new = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = fcntl::openat(&self.fd, name, new, Mode::empty())
+            .map_err(|errno| self.failed("create", name, errno))?;
+        if let Some(Ownership { uid, gid }) = owner {
+            unistd::fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+                .map_err(|errno| self.failed("change the owner of", name, errno))?;
+        }
+        // After the owner, whose change may take permission bits away.
+        stat::fchmod(&fd, Mode::from_bits_truncate(mode))
+            .map_err(|errno| self.failed("change the permissions of", name, errno))?;
+        let mut file = File::from(fd);
+        file.write_all(content).map_err(|error| self.failed("write", name, error))?;
+        Ok(file)
+    }
+
+    /// Makes the names in it last through a power cut.
+    pub fn sync(&self) -> Result<(), FileError> {
+        let failed = |errno| FileError::io("sync", &self.path, errno);
+        // A descriptor that only names the directory will not do.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = fcntl::openat(&self.fd, ".", flags, Mode::empty()).map_err(failed)?;
+        match unistd::fsync(&fd) {
+            // Not every file system has something to do there.
+            Ok(()) | Err(Errno::EINVAL) => Ok(()),
+            Err(errno) => Err(failed(errno)),
+        }
     }
 
     pub fn stat(&self) -> Result<FileStat, FileError> {

@@ -7,8 +7,11 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
+use nix::sys::stat::FileStat;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::secret::SecretBytes;
@@ -62,6 +65,28 @@ pub enum Kind {
     BlockDevice,
 }
 
+/// When a file was last changed: seconds and nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stamp(i64, u32);
+
+impl Stamp {
+    pub(super) fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
+    }
+
+    pub(super) fn of(found: &FileStat) -> Self {
+        Self(found.st_mtime, u32::try_from(found.st_mtime_nsec).unwrap_or_default())
+    }
+}
+
+impl From<Stamp> for SystemTime {
+    fn from(Stamp(seconds, nanoseconds): Stamp) -> Self {
+        let since = Duration::new(u64::try_from(seconds).unwrap_or_default(), nanoseconds);
+        UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
+    }
+}
+
 /// The bytes of the regular file at `path`, symlinks followed.
 ///
 /// # Errors
@@ -93,7 +118,7 @@ fn open_at_once(path: &Path) -> Result<File, FileError> {
 }
 
 /// The content of a file that is open at its start.
-fn read_open(mut file: File, metadata: &Metadata, limit: u64) -> Result<SecretBytes, Cause> {
+pub(super) fn read_open(mut file: File, metadata: &Metadata, limit: u64) -> Result<SecretBytes, Cause> {
     let kind = Kind::of(metadata.mode());
     if kind != Kind::File {
         return Err(Cause::WrongKind(kind, Kind::File));

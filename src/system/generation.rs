@@ -1,7 +1,6 @@
 //! Owns the writing of one generation, from an empty directory to the rename that makes it live.
 //!
-//! A generation is complete before anything points at it, and gone again if it does not get that far. A file has its
-//! owner and permissions before its content, so there is no moment in which someone could open it who may not.
+//! A generation is complete before anything points at it, and gone again if it does not get that far.
 //!
 //! A file that stays as it was is the same file in both generations, by a hard link: its bytes come into nobody's memory
 //! and onto no other page, it needs no room where there may be none, and whatever access it has, it keeps. Nothing
@@ -9,14 +8,11 @@
 //! file system has no hard links (ramfs and tmpfs have) cannot keep files; there the activation fails.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{self, AtFlags, OFlag};
-use nix::sys::stat::{self, Mode};
-use nix::unistd::{self, Gid, Uid};
+use nix::fcntl::AtFlags;
+use nix::unistd;
 
 use super::directory::{Directory, create_all};
 use super::file::{Cause, FileError, Kind};
@@ -151,19 +147,8 @@ impl<'s> StagedGeneration<'s> {
 /// Writes a file that did not exist; `maker` is the owner it has by itself.
 fn write_file(inside: &Directory, entry: &Entry<'_>, maker: Ownership) -> Result<(), FileError> {
     let name = last_component(entry.name.as_str());
-    let new = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let fd = fcntl::openat(inside, name, new, Mode::empty())
-        .map_err(|errno| inside.failed("create", name, errno))?;
-    if entry.ownership != maker {
-        let Ownership { uid, gid } = entry.ownership;
-        unistd::fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-            .map_err(|errno| inside.failed("change the owner of", name, errno))?;
-    }
-    // After the owner, whose change may take permission bits away.
-    stat::fchmod(&fd, Mode::from_bits_truncate(entry.mode.0))
-        .map_err(|errno| inside.failed("change the permissions of", name, errno))?;
-    let mut file = File::from(fd);
-    file.write_all(entry.content).map_err(|error| inside.failed("write", name, error))?;
+    let owner = (entry.ownership != maker).then_some(entry.ownership);
+    let file = inside.write(name, entry.mode.0, owner, entry.content)?;
     // Some file systems tell only now that there was no room.
     unistd::close(file).map_err(|errno| inside.failed("write", name, errno))
 }

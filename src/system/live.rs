@@ -12,20 +12,29 @@ use nix::fcntl::{self, OFlag};
 use nix::sys::stat::{self, FileStat, Mode};
 
 use super::directory::{Directory, PERMISSIONS, owner_of};
-use super::file::{FileError, Kind};
+use super::file::{FileError, Kind, read_open};
 use super::generation::{Entry, Wanted, last_component};
 use super::mount::DIRECTORY_MODE;
-use crate::plan::access::Ownership;
+use crate::plan::access::{self, Ownership};
 use crate::plan::name::Name;
 use crate::secret::SecretBytes;
 
 /// Bytes of an installed file that are in memory at a time.
 const CHUNK: usize = 64 * 1024;
+/// No symlink is followed, and no FIFO waited for.
+const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC);
 
 /// The generation that the symlink points at.
 pub struct LiveGeneration {
     number: u64,
     directory: Directory,
+}
+
+/// A file of the live generation.
+pub struct Installed {
+    pub content: SecretBytes,
+    pub ownership: Ownership,
+    pub mode: access::Mode,
 }
 
 /// In what the live generation differs from what is wanted; names in order.
@@ -81,6 +90,27 @@ impl LiveGeneration {
     /// When that cannot be found out.
     pub fn owner(&self, name: &Name) -> Result<Option<Ownership>, FileError> {
         Ok(self.find_file(name)?.map(|(_, found)| owner_of(&found)))
+    }
+
+    /// The file at `name`; none when there is nothing, or something else than a file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, name: &Name) -> Result<Option<Installed>, FileError> {
+        let Some((holder, _)) = self.find_file(name)? else { return Ok(None) };
+        let name = last_component(name.as_str());
+        let failed = |errno| holder.failed("read", name, errno);
+        let fd = fcntl::openat(&holder, name, READ, Mode::empty()).map_err(failed)?;
+        let found = stat::fstat(&fd).map_err(failed)?;
+        let file = File::from(fd);
+        let metadata = file.metadata().map_err(|error| holder.failed("read", name, error))?;
+        let content = read_open(file, &metadata, metadata.len()).map_err(|cause| FileError {
+            action: "read",
+            path: holder.path().join(name),
+            cause,
+        })?;
+        let mode = access::Mode(found.st_mode & PERMISSIONS);
+        Ok(Some(Installed { content, ownership: owner_of(&found), mode }))
     }
 
     /// The directory that holds the file at `name`, if there is one. Nothing on the way is followed.
@@ -180,8 +210,7 @@ impl Comparison<'_, '_> {
     }
 
     fn is_same(&mut self, directory: &Directory, name: &OsStr, entry: &Entry<'_>) -> bool {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let Ok(fd) = fcntl::openat(directory, name, flags, Mode::empty()) else { return false };
+        let Ok(fd) = fcntl::openat(directory, name, READ, Mode::empty()) else { return false };
         let Ok(found) = stat::fstat(&fd) else { return false };
         self.has_access(&found, entry)
             && has_size(&found, entry.content)

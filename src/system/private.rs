@@ -1,4 +1,4 @@
-//! Owns the directory in which a link or directory is made ready before one rename puts it in place.
+//! Owns the directory in which a link, file or directory is made ready before one rename puts it in place.
 //!
 //! It stands beside the final place, so that the rename stays within one file system, and only its maker can enter
 //! it: in a directory of some other user, that user could exchange a half-made link between two of our calls and have
@@ -6,17 +6,18 @@
 //! removes it first.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::FileTimes;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{self, AtFlags};
-use nix::sys::stat::{self, Mode};
+use nix::sys::stat::{self, FileStat, Mode};
 use nix::unistd::{self, Gid, Uid};
 
 use super::accounts::current_user;
 use super::directory::{Directory, owner_of};
-use super::file::FileError;
+use super::file::{FileError, Stamp};
 use crate::plan::access::Ownership;
 
 /// Permissions that keep everyone but the maker out.
@@ -67,6 +68,28 @@ impl<'p> Private<'p> {
         let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
         unistd::fchownat(&self.inside, NEW, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
             .map_err(|errno| self.parent.failed("change the owner of the link", self.name, errno))
+    }
+
+    /// Makes a file that outlasts a power cut once it is in place, as last changed at `modified`; without an owner it
+    /// belongs to its maker.
+    pub fn file(
+        &self,
+        content: &[u8],
+        mode: u32,
+        owner: Option<Ownership>,
+        modified: Option<Stamp>,
+    ) -> Result<FileStat, FileError> {
+        let failed = |action, errno| self.parent.failed(action, self.name, errno);
+        let file = self.inside.write(OsStr::new(NEW), mode, owner, content)?;
+        if let Some(modified) = modified {
+            let times = FileTimes::new().set_modified(modified.into());
+            file.set_times(times).map_err(|error| self.parent.failed("date", self.name, error))?;
+        }
+        unistd::fsync(&file).map_err(|errno| failed("write", errno))?;
+        let found = stat::fstat(&file).map_err(|errno| failed("look at", errno))?;
+        // Some file systems tell only now that there was no room.
+        unistd::close(file).map_err(|errno| failed("write", errno))?;
+        Ok(found)
     }
 
     /// Makes a directory. Its path in messages is the one it will have.

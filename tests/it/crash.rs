@@ -8,19 +8,31 @@ use serde_json::{Value, json};
 
 use crate::server::{API_KEY, Machine, USER, manifest, placeholder, secret, template, with};
 
-/// Two secrets, one of them nested, a template, and links into directories that do not exist; `key` says with which
-/// values.
+/// Three secrets, one of them nested, a template, and links and a copy in directories that do not exist; `key` says with
+/// which values.
 fn wanted(key: &str) -> Value {
     let linked =
         with(secret("a", key), json!({"path": "/etc/app/config/key", "owner": "alice", "group": "app"}));
     let rendered = with(template("t", &placeholder("a")), json!({"path": "/var/home/config/t", "uid": 1501}));
-    manifest(&[linked, secret("b/c", key)], &[rendered])
+    let copied = with(secret("d", key), json!({"path": "/etc/app/copy", "installMode": "copy"}));
+    manifest(&[linked, secret("b/c", key), copied], &[rendered])
 }
 
-/// What the machine is like after a run, with `@` for the number of the generation.
+/// The same with other values, a link that will not be asked for any more, and the copy at another place.
+fn wanted_before(key: &str) -> Value {
+    let mut wanted = wanted(key);
+    wanted["secrets"][1]["path"] = "/etc/app/old".into();
+    wanted["secrets"][2]["path"] = "/var/home/copy".into();
+    wanted
+}
+
+/// What the machine is like after a run, with `@` for the number of the generation, OLD and NEW for what stands there
+/// only before or only after a run that changes values, and COPY for what is in the copy.
 const TREE: &str = "/etc/app d755 0:0
 /etc/app/config d755 0:0
 /etc/app/config/key -> /run/secrets/a 1501:1502
+NEW/etc/app/copy f400 0:0
+OLD/etc/app/old -> /run/secrets/b/c 0:0
 /run d755 0:0
 /run/secrets -> /run/secrets.d/@ 0:0
 /run/secrets.d d751 0:96
@@ -28,16 +40,28 @@ const TREE: &str = "/etc/app d755 0:0
 /run/secrets.d/@/a f400 1501:1502
 /run/secrets.d/@/b d751 0:96
 /run/secrets.d/@/b/c f400 0:0
+/run/secrets.d/@/d f400 0:0
 /run/secrets.d/@/rendered d751 0:96
 /run/secrets.d/@/rendered/t f400 1501:0
 /var/home d755 1501:1500
 /var/home/config d755 1501:1500
 /var/home/config/t -> /run/secrets/rendered/t 1501:0
-none /run/secrets.d ramfs rw,nosuid,nodev,noexec,relatime,mode=751 0 0";
+OLD/var/home/copy f400 0:0
+/var/lib/sops-activate d700 0:0
+/var/lib/sops-activate/run-secrets.d.json f600 0:0
+none /run/secrets.d ramfs rw,nosuid,nodev,noexec,relatime,mode=751 0 0
+remembered /etc/app/config/key
+OLDremembered /etc/app/old
+remembered /var/home/config/t
+NEWremembered /etc/app/copy
+OLDremembered /var/home/copy
+copies COPY";
 
 /// Everything that a run can leave behind; `/etc` and `/var` are looked at as far as they are not the real ones.
-const LOOK: &str = "{ find /run /etc/app /var/home -type l -printf '%p -> %l %U:%G\\n' -o -printf '%p %y%m %U:%G\\n'
-    find /etc /var -maxdepth 1 -name '.*.sops-activate'; } 2> /mnt/errors | LC_ALL=C sort; grep ' /run/secrets' /proc/mounts";
+const LOOK: &str = "{ find /run /etc/app /var/home /var/lib/sops-activate -type l -printf '%p -> %l %U:%G\n' -o -printf '%p %y%m %U:%G\n'
+    find /etc /var /var/lib -maxdepth 1 -name '.*.sops-activate'; } 2> /mnt/errors | grep -v /made-by- | LC_ALL=C sort; grep ' /run/secrets' /proc/mounts
+    sed -n 's/.*\"path\": \"\\(.*\\)\",/remembered \\1/p' /var/lib/sops-activate/*.json 2> /mnt/errors
+    echo \"copies $(cat /etc/app/copy /var/home/copy 2> /mnt/errors)\"";
 
 /// The values of the live generation.
 const VALUES: &str = "cat /run/secrets/a /run/secrets/b/c /run/secrets/rendered/t";
@@ -116,7 +140,7 @@ impl Run {
 const PARTIAL: &str = "sops-activate: error: secret 'b/c': cannot be taken from '/mnt/fixtures/sample/secrets.yaml': the key 'none' cannot be found
   keys at the top level: 'api_key', 'database'
 help: set sops.secrets.\"b/c\".key to one of them, or add the key with `sops edit`
-sops-activate: error: 1 of 3 secrets and templates failed
+sops-activate: error: 1 of 4 secrets and templates failed
   secret 'b/c'   kept as it was   cannot be taken from '/mnt/fixtures/sample/secrets.yaml': the key 'none' cannot be found";
 
 /// A system call of a run.
@@ -143,7 +167,7 @@ impl Machine {
             eprintln!("skipped: no strace");
             return None;
         }
-        machine.write("/mnt/old.json", wanted("api_key").to_string());
+        machine.write("/mnt/old.json", wanted_before("api_key").to_string());
         machine.write("/mnt/new.json", wanted("database/user").to_string());
         let mut partial = wanted("database/user");
         partial["secrets"][1]["key"] = "none".into();
@@ -154,7 +178,7 @@ impl Machine {
 
     /// Makes the machine what it is before a run.
     fn reset(run: Run) -> String {
-        let clear = "umount /run/secrets.d 2> /dev/null; rm -rf /run/* /run/.[!.]* /etc/app /etc/.app* /var/home/* /var/home/.[!.]*";
+        let clear = "umount /run/secrets.d 2> /dev/null; rm -rf /run/* /run/.[!.]* /etc/app /etc/.app* /var/home/* /var/home/.[!.]* /var/lib/sops-activate /var/lib/.sops-activate*";
         match run {
             Run::First => clear.to_owned(),
             Run::Second | Run::Partial => format!("{clear}; /mnt/bin/sops-activate /mnt/old.json"),
@@ -202,9 +226,26 @@ impl Machine {
     }
 }
 
-/// What is to be seen when `values` are live in the generation `number`.
+/// What is to be seen after a run, when `values` are live in the generation `number`.
 fn whole(values: &str, number: u32) -> String {
-    format!("{values}\n{}", TREE.replace('@', &number.to_string()))
+    seen(values, number, ["NEW", "OLD"], USER)
+}
+
+/// What is to be seen before a run that changes values.
+fn whole_before() -> String {
+    seen(&API_KEY.repeat(3), 1, ["OLD", "NEW"], API_KEY)
+}
+
+fn seen(values: &str, number: u32, [there, gone]: [&str; 2], copy: &str) -> String {
+    let lines = TREE.lines().filter(|line| !line.starts_with(gone));
+    let tree: Vec<&str> = lines.map(|line| line.strip_prefix(there).unwrap_or(line)).collect();
+    format!("{values}\n{}", tree.join("\n").replace('@', &number.to_string()).replace("COPY", copy))
+}
+
+/// Whether no copy is half a one. For a moment there may be two of them, the new one and the old one.
+fn copies_are_whole(after: &str) -> bool {
+    let copies = after.lines().find_map(|line| line.strip_prefix("copies")).unwrap().trim();
+    ["", API_KEY, USER].contains(&copies) || copies == format!("{USER}{API_KEY}")
 }
 
 /// Whether the live generation is a whole one, or there is none yet; says which.
@@ -239,6 +280,7 @@ fn killed_everywhere(run: Run) {
             Some(_) => before += 1,
             None => panic!("killed at {call:?}:\n{seen}"),
         }
+        assert!(copies_are_whole(&seen), "killed at {call:?}:\n{seen}");
         assert_eq!(healing, run.told(), "after {call:?}");
         assert_eq!(healed, whole(&run.new_values(), number(run)), "after {call:?}");
     }
@@ -320,7 +362,12 @@ fn refused_everywhere(run: Run) {
             }
             let mut number = number(run);
             match live {
-                Some("old") => assert_eq!(seen, whole(&API_KEY.repeat(3), 1), "not as it was: {at}"),
+                // Where every secret has failed, links and the copy are where they are asked for now.
+                Some("old") if ended.contains("4 of 4 secrets and templates failed") => {
+                    let moved = self::seen(&API_KEY.repeat(3), 1, ["NEW", "OLD"], API_KEY);
+                    assert_eq!(seen, moved, "not moved as it was: {at}");
+                }
+                Some("old") => assert_eq!(seen, whole_before(), "not as it was: {at}"),
                 Some("none") => {
                     assert!(!seen.contains("secrets.d/1") && !seen.contains("sops-activate"), "{at}");
                 }
@@ -335,6 +382,7 @@ fn refused_everywhere(run: Run) {
                 None => panic!("no whole generation is live: {at}"),
             }
             assert!(!ended.contains("panicked") && !ended.contains(API_KEY), "{at}");
+            assert!(copies_are_whole(&seen), "{at}");
             assert_eq!(healing, run.told(), "after {at}");
             assert_eq!(healed, whole(&run.new_values(), number), "after {at}");
         }

@@ -25,6 +25,7 @@ mod guide;
 mod key_commands;
 mod layers;
 mod leaks;
+mod links;
 mod machine;
 mod mount_fallback;
 mod namespace;

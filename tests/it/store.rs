@@ -13,9 +13,10 @@ use sops_activate::plan::access::{Access, Account, Mode, Ownership};
 use sops_activate::plan::name::Name;
 use sops_activate::system::accounts::Accounts;
 use sops_activate::system::generation::{Entry, Wanted};
-use sops_activate::system::link::{self, Link, Trust};
+use sops_activate::system::link::{self, Link};
 use sops_activate::system::mount::Backing;
 use sops_activate::system::store::Store;
+use sops_activate::system::walk::Trust;
 
 use crate::namespace::Namespace;
 
@@ -189,7 +190,8 @@ fn activate(activation: &Activation) -> Result<String, String> {
             Some(Link { path, target: symlink.join(&secret.name), ownership: owner(secret) })
         })
         .collect();
-    failed.extend(link::link_all(&links, Trust::RootOnly).iter().map(ToString::to_string));
+    let linked = links.iter().filter_map(|wanted| link::link(wanted, Trust::RootOnly).err());
+    failed.extend(linked.map(|error| error.to_string()));
     failed.extend(store.prune(&live, activation.keep).iter().map(ToString::to_string));
     for error in failed {
         writeln!(said, "error: {error}").unwrap();

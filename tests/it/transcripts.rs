@@ -355,6 +355,15 @@ fn plans() -> Vec<Case> {
         plan("every-problem-of-a-plan", bad)
             .called("sops-install-secrets")
             .with(&["-check-mode=manifest", "DIR/manifest.json"]),
+        plan("copies-without-a-path", {
+            let copy = |name: &str, path: &str, mode: &str| json!({"name": name, "mode": "0400", "sopsFile": "DIR/a.yaml", "path": path, "installMode": mode});
+            let secrets = [
+                copy("no-path", "", "copy"),
+                copy("in-the-store", "%r/secrets.d/key", "copy"),
+                copy("unknown", "/etc/key", "hardlink"),
+            ];
+            json!({"secrets": secrets})
+        }),
         plan("settings-missing", json!({"secretsMountPoint": null, "symlinkPath": ""})),
         plan("runtime-directory-unset", json!({"secrets": [secret("token", "token", "secrets.yaml")]}))
             .set("XDG_RUNTIME_DIR", ""),

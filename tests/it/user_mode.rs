@@ -152,8 +152,10 @@ fn a_users_secrets_are_theirs_and_nothing_is_mounted() {
     let mounts = user.shell("cat /proc/mounts");
     assert_eq!(user.run(&user.manifest("api_key")), Answer::silent());
     assert_eq!(user.shell("cat /proc/mounts"), mounts);
+    // Its name is that of the runtime directory.
+    let list = user.shell("ls $HOME/.local/state/sops-activate");
     assert_eq!(
-        user.tree(),
+        user.tree().replace(&list, "LIST"),
         "R/secrets -> R/secrets.d/1\n\
          R/secrets.d d751\n\
          R/secrets.d/1 d751\n\
@@ -163,6 +165,10 @@ fn a_users_secrets_are_theirs_and_nothing_is_mounted() {
          R/secrets.d/1/rendered d751\n\
          R/secrets.d/1/rendered/t f444\n\
          R/t -> R/secrets/rendered/t\n\
+         H/.local d700\n\
+         H/.local/state d700\n\
+         H/.local/state/sops-activate d700\n\
+         H/.local/state/sops-activate/LIST f600\n\
          H/100% d755\n\
          H/100%/c -> R/secrets/b/c\n\
          H/key f600\n\
@@ -266,4 +272,50 @@ fn the_keys_in_a_users_own_directories_open_the_files() {
     );
     assert_eq!(ran, Answer::silent());
     assert_eq!(user.shell("cat $XDG_RUNTIME_DIR/secrets/a"), "throw-away");
+}
+
+#[test]
+fn what_a_user_does_not_ask_for_any_more_goes_and_is_remembered_in_their_own_directory() {
+    let Some(user) = User::with_files() else { return };
+    let at = |path: &str, install_mode: &str| {
+        let mut manifest = user.manifest("api_key");
+        manifest["secrets"][1]["path"] = path.into();
+        manifest["secrets"][1]["installMode"] = install_mode.into();
+        manifest
+    };
+    let other = at("%r/secrets/b/c", "symlink");
+    for (state, environment) in
+        [(".local/state", ""), ("own", "XDG_STATE_HOME=$HOME/own; export XDG_STATE_HOME")]
+    {
+        let run = |manifest: &Value| {
+            user.write("manifest.json", &manifest.to_string());
+            let script = format!("umask 022; {environment}\nsops-activate $HOME/manifest.json");
+            assert_eq!(answer(&mut user.command(&script)), Answer::silent());
+        };
+        let path = format!("{}/app/c", user.home);
+        for (manifest, seen) in [
+            (at(&path, "symlink"), format!("{path} l777\n{API_KEY}")),
+            (at(&path, "copy"), format!("{path} f400\n{API_KEY}")),
+        ] {
+            run(&manifest);
+            assert_eq!(user.shell(&format!("find {path} -printf '%p %y%m\\n'; cat {path}")), seen);
+            let lists = format!("stat -c %a $HOME/{state}/sops-activate $HOME/{state}/sops-activate/*.json");
+            assert_eq!(user.shell(&lists), "700\n600");
+            run(&other);
+            assert_eq!(user.shell("ls -A $HOME/app"), "");
+        }
+        let lists = user.shell(&format!("cat $HOME/{state}/sops-activate/*.json"));
+        assert!(lists.contains("/t\"") && !lists.contains("/app/c"), "{lists}");
+    }
+}
+
+#[test]
+fn a_user_without_a_home_gets_links_and_a_warning() {
+    let Some(user) = User::with_files() else { return };
+    user.write("manifest.json", &user.manifest("api_key").to_string());
+    let script = format!("unset HOME; sops-activate {}/manifest.json", user.home);
+    let warning = "sops-activate: warning: what is at the paths of secrets will stay there when it is not asked for any more: \
+                   there is no directory for the list: neither XDG_STATE_HOME nor HOME is set\n";
+    assert_eq!(answer(&mut user.command(&script)), Answer::said("", warning));
+    assert_eq!(user.shell("cat $XDG_RUNTIME_DIR/t"), API_KEY);
 }

@@ -5,7 +5,7 @@
 //! A carriage return before the line feed belongs to the value.
 
 use super::output::Output;
-use super::{EmitError, SyntaxError, scalar};
+use super::{EmitError, Nodes, SyntaxError, scalar};
 use crate::secret::SecretBytes;
 use crate::sops::tree::{Comment, Entry, Map, Place, Text, Value};
 use memchr::{memchr, memmem};
@@ -19,12 +19,14 @@ const ESCAPED_NEWLINE: &[u8] = b"\\n";
 /// With the place of the first line that is neither empty, nor a comment, nor has a `=`.
 pub fn read(source: &[u8]) -> Result<Map, SyntaxError> {
     let mut entries = Vec::new();
+    let mut nodes = Nodes::new();
     let mut start = byte_order_mark(source);
     let mut place = Place { line: 1, column: 1 };
     while let Some(rest) = source.get(start..).filter(|rest| !rest.is_empty()) {
         let line_end = memchr(b'\n', rest).unwrap_or(rest.len());
         let line = rest.get(..line_end).unwrap_or_default();
         if !line.is_empty() {
+            nodes.add(place)?;
             entries.push(entry(line, start, place)?);
         }
         start += line_end + 1;

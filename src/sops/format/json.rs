@@ -4,7 +4,7 @@
 use memchr::memchr2;
 
 use super::output::Output;
-use super::{EmitError, MAX_DEPTH, SyntaxError, number};
+use super::{EmitError, MAX_DEPTH, Nodes, SyntaxError, number};
 use crate::secret::SecretBytes;
 use crate::sops::tree::{Entry, Item, Map, Place, Text, Value};
 
@@ -16,7 +16,8 @@ use crate::sops::tree::{Entry, Item, Map, Place, Text, Value};
 /// # Errors
 /// With the place, when it is not JSON or its root is not an object.
 pub fn read(source: &[u8]) -> Result<Map, SyntaxError> {
-    let mut reader = Reader { source, at: 0, line: 1, line_start: 0, counted: 0, column: 1 };
+    let mut reader =
+        Reader { source, at: 0, line: 1, line_start: 0, counted: 0, column: 1, nodes: Nodes::new() };
     if source.starts_with(b"\xef\xbb\xbf") {
         return Err(
             reader.error("it begins with a byte-order mark, which JSON does not have: save it without")
@@ -46,6 +47,7 @@ struct Reader<'s> {
     /// Columns count characters; this is how far they have been counted on the current line.
     counted: usize,
     column: u32,
+    nodes: Nodes,
 }
 
 impl Reader<'_> {
@@ -89,6 +91,7 @@ impl Reader<'_> {
         }
         loop {
             let place = self.place();
+            self.nodes.add(place)?;
             if self.peek() != Some(b'"') {
                 return Err(self.error("a key in double quotes is wanted here"));
             }
@@ -116,6 +119,7 @@ impl Reader<'_> {
         }
         loop {
             let place = self.place();
+            self.nodes.add(place)?;
             let value = self.value(depth)?;
             items.push(Item::Value { place, value });
             if self.ends(b']', "a comma or a closing bracket is wanted here")? {

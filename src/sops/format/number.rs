@@ -73,7 +73,11 @@ pub fn parse_go(text: &str) -> Option<f64> {
     let magnitude = match lower.strip_prefix("0x") {
         Some(hex) => parse_hex(hex)?,
         None => {
-            if !lower.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'+' | b'-')) {
+            // The standard library would take a second sign.
+            let starts_well = lower.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+            if !starts_well
+                || !lower.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'+' | b'-'))
+            {
                 return None;
             }
             unsigned.parse::<f64>().ok()?
@@ -224,7 +228,9 @@ mod tests {
             assert_eq!(parse_go(text).unwrap(), value, "{text}");
         }
         assert!(parse_go("NaN").unwrap().is_nan());
-        for text in ["", "1e400", "0x1", "1_000", "abc", "1.2.3", "0x1p99999", "e5", ".", " 1", "infin"] {
+        for text in
+            ["", "1e400", "0x1", "1_000", "abc", "1.2.3", "0x1p99999", "e5", ".", " 1", "infin", "+-1", "--1"]
+        {
             assert!(parse_go(text).is_none(), "{text}");
         }
     }

@@ -8,10 +8,10 @@ use crate::decrypted::File;
 use crate::diagnostic::{Diagnostic, enumerate};
 use crate::explain;
 use crate::plan::access::Ownership;
-use crate::plan::{Plan, Target};
+use crate::plan::{InstallMode, Plan, Target};
 use crate::secret::Plaintext;
 use crate::system::accounts::{AccountError, Accounts};
-use crate::system::file::FileError;
+use crate::system::file::{FileError, Kind};
 use crate::system::generation::{Entry, Wanted};
 use crate::system::live::{Differences, LiveGeneration};
 use crate::system::mount_table::MountTable;
@@ -234,14 +234,17 @@ impl Places<'_> {
     fn misplaced(&self, target: &Target, path: &Path) -> Option<Diagnostic> {
         let wanted = self.plan.store.symlink_path.join(target.name.as_str());
         let shown = path.display();
+        let is_copied = target.install_mode == InstallMode::Copy;
         let why = match survey::at_path(path) {
-            Ok(AtPath::Link(found)) if found == wanted => return None,
+            Ok(AtPath::Link(found)) if found == wanted && !is_copied => return None,
+            Ok(AtPath::Other(Kind::File)) if is_copied => return None,
             Ok(AtPath::Link(found)) => format!("'{shown}' leads to '{}'", found.display()),
             Ok(AtPath::Nothing) => format!("there is nothing at '{shown}'"),
             Ok(AtPath::Other(kind)) => format!("'{shown}' is {kind}"),
             Err(error) => error.to_string(),
         };
-        let problem = format!("{} is not linked at its path: {why}", target.title);
+        let not_there = if is_copied { "is not copied to its path" } else { "is not linked at its path" };
+        let problem = format!("{} {not_there}: {why}", target.title);
         Some(Diagnostic::new(problem).help(format!("activate: {}", self.activation)))
     }
 }

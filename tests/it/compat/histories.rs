@@ -13,7 +13,7 @@ use super::{golden, in_parallel, machine};
 use crate::machine::PROGRAM;
 use look::Look;
 use partial::Partial;
-use rules::{Rules, Wanted};
+use rules::{Rules, Stale, Wanted};
 
 /// Both results of a history, and which rows explained what differed.
 struct Compared {
@@ -77,6 +77,7 @@ fn judge(case: Case, theirs: &machine::Seen, ours: &machine::Seen) -> Compared {
             their_earlier: &earlier.0,
             our_earlier: &earlier.1,
             wanted: Wanted::by(&compared.case, index),
+            stale: Stale::by(&compared.case, index),
             was_dry: compared.case.steps[..=index].iter().any(|step| step.env.contains_key("NIXOS_ACTION")),
             has_failed: has_failed(&seen[..=index]),
         };

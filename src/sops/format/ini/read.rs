@@ -2,7 +2,7 @@
 
 use super::{DEFAULT_SECTION, trim, trim_end, trim_start};
 use crate::secret::SecretBytes;
-use crate::sops::format::SyntaxError;
+use crate::sops::format::{Nodes, SyntaxError};
 use crate::sops::tree::{Comment, Entry, Map, Place, Text, Value};
 use memchr::{memchr, memchr2, memmem, memrchr};
 use std::borrow::Cow;
@@ -23,7 +23,11 @@ pub fn read(source: &[u8]) -> Result<Map, SyntaxError> {
         section: Section::new(DEFAULT_SECTION, Place { line: 1, column: 1 }, None),
         done: Vec::new(),
     };
+    let mut nodes = Nodes::new();
     while let Some(line) = reader.lines.next() {
+        if !trim(line.text.bytes).is_empty() {
+            nodes.add(line.place(line.text.start))?;
+        }
         reader.line(line)?;
     }
     reader.done.push(reader.section.into_entry());

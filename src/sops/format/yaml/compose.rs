@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StructureStyle, Tag, YamlVersion};
 
-use super::super::{MAX_DEPTH, SyntaxError};
+use super::super::{MAX_DEPTH, Nodes, SyntaxError};
 use super::alias::Copier;
 use super::comments::{Comments, Gap, Shape};
 use super::container::{Container, Role};
@@ -36,6 +36,7 @@ pub fn documents(source: &[u8], text: &str, start: usize) -> Result<Vec<Map>, Sy
         start,
         stack: Vec::new(),
         open: 0,
+        nodes: Nodes::new(),
         flow_depth: 0,
         comments: Comments::default(),
         layout: Layout::new(text),
@@ -68,6 +69,7 @@ struct Composer<'a> {
     stack: Vec<Container>,
     /// How many containers of the stack have not ended.
     open: usize,
+    nodes: Nodes,
     flow_depth: usize,
     comments: Comments,
     layout: Layout<'a>,
@@ -88,6 +90,7 @@ impl<'a> Composer<'a> {
             Event::DocumentEnd if span.start.index() == span.end.index() => Ok(()),
             Event::DocumentEnd | Event::StreamEnd => self.end_document(),
             Event::Comment(..) => {
+                self.nodes.add(place(&span.start))?;
                 self.comment(span);
                 Ok(())
             }
@@ -268,6 +271,7 @@ impl<'a> Composer<'a> {
             let problem = format!("a key that is {}; keys must be strings, so it needs quotes", value.kind());
             return Err(SyntaxError::new(place(&span.start), problem));
         };
+        self.nodes.add(place(&span.start))?;
         let key = key.bytes(self.source).into();
         let is_explicit = self.flow_depth == 0 && self.layout.may_be_explicit_key(&span.start);
         let mark = if is_explicit { self.layout.find_indicator(b'?', &span.start) } else { None };
@@ -279,6 +283,7 @@ impl<'a> Composer<'a> {
     }
 
     fn item(&mut self, span: &Span) -> Result<(), SyntaxError> {
+        self.nodes.add(place(&span.start))?;
         let dash = if self.flow_depth == 0 { self.layout.find_indicator(b'-', &span.start) } else { None };
         self.entry(&dash.unwrap_or_else(|| Position::of(&span.start)))?;
         if let Some(container) = self.stack.last_mut() {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::look::{Look, Secrets};
-use crate::compat::case::Case;
+use crate::compat::case::{Case, Step};
 
 /// The store of a history in user mode.
 const USER_STORE: &str = "/run/user/0/secrets.d";
@@ -36,12 +36,44 @@ impl Wanted {
     }
 }
 
+/// The paths that the last manifest of each store asks for, by its symlink.
+pub struct Stale(BTreeMap<String, BTreeSet<String>>);
+
+impl Stale {
+    pub fn by(case: &Case, step: usize) -> Self {
+        let mut paths = BTreeMap::new();
+        let is_dry = |step: &Step| step.env.contains_key("NIXOS_ACTION");
+        let mut current = None;
+        for step in &case.steps[..=step] {
+            current = step.manifest.as_ref().or(current);
+            let manifest = current.unwrap();
+            if is_dry(step) {
+                continue;
+            }
+            let lists = ["secrets", "templates"].map(|list| manifest[list].as_array().unwrap());
+            let asked = lists.into_iter().flatten().filter_map(|entry| entry["path"].as_str());
+            let symlink = manifest["symlinkPath"].as_str().unwrap().to_owned();
+            paths.insert(symlink, asked.map(str::to_owned).collect());
+        }
+        Self(paths)
+    }
+
+    fn is_stale(&self, path: &str, rest: &str) -> bool {
+        let leads_into = |symlink: &String| {
+            rest.split_once(" -> ").is_some_and(|(_, target)| target.starts_with(&format!("{symlink}/")))
+        };
+        self.0.iter().any(|(symlink, asked)| leads_into(symlink) && !asked.contains(path))
+    }
+}
+
 /// What explains differences of one activation.
 pub struct Rules<'r> {
     pub explained: &'r mut BTreeSet<&'static str>,
     pub their_earlier: &'r Look,
     pub our_earlier: &'r Look,
     pub wanted: BTreeMap<String, Wanted>,
+    /// Links that no secret of the last manifest of their store asks for.
+    pub stale: Stale,
     /// This activation or an earlier one was dry.
     pub was_dry: bool,
     /// This activation or an earlier one has failed.
@@ -55,6 +87,7 @@ impl Rules<'_> {
             return;
         }
         let secrets = ours.secrets();
+        self.links(theirs, ours);
         self.keys(theirs);
         self.imports(theirs, ours);
         self.unfinished(theirs, ours);
@@ -62,6 +95,25 @@ impl Rules<'_> {
         self.access(theirs, ours, &secrets);
         self.duplicates(theirs);
         self.rendered(theirs, ours);
+    }
+
+    /// Ours remembers links, and removes those that no secret asks for any more.
+    fn links(&mut self, theirs: &mut Look, ours: &mut Look) {
+        let count = ours.tree.len();
+        ours.tree.retain(|path, _| !path.contains("/sops-activate"));
+        let is_remembered = ours.tree.len() < count;
+        if is_remembered {
+            // Directories that were made for the list.
+            ours.tree.retain(|path, rest| {
+                theirs.tree.contains_key(path)
+                    || !rest.starts_with("d ")
+                    || !(path == "/var/lib" || path.ends_with("/.local") || path.ends_with("/.local/state"))
+            });
+        }
+        self.note("remembered", is_remembered);
+        let count = theirs.tree.len();
+        theirs.tree.retain(|path, rest| ours.tree.contains_key(path) || !self.stale.is_stale(path, rest));
+        self.note("stale-links", theirs.tree.len() < count);
     }
 
     /// The original leaves private keys in the store.

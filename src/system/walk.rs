@@ -1,0 +1,299 @@
+//! Owns the way to a path that may lead through directories of other users: to the paths that secrets ask for.
+//!
+//! Root walks it step by step: a symlink is followed only where none but root could have put it. What is made in a
+//! directory of someone else belongs to them from its first moment there.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag};
+use nix::libc;
+use nix::sys::stat::{self, FileStat, Mode};
+use nix::unistd::{self, UnlinkatFlags};
+
+use super::accounts::current_user;
+use super::directory::{Directory, owner_of};
+use super::file::{Cause, FileError, Kind};
+use super::private::{Private, remove_stale};
+
+/// Of directories made for a link or a copy to lie in.
+const PARENT_MODE: u32 = 0o755;
+/// For a link or a copy.
+pub(super) const PARENTS: Missing = Missing::Created { last: PARENT_MODE, others: PARENT_MODE };
+/// The kernel's own limit for one path.
+const SYMLINKS_FOLLOWED: u32 = 40;
+
+/// Whose directories are trusted on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Root's alone: for a program that runs as root.
+    RootOnly,
+    /// Everyone's: for a user's program, which gains nothing by being misled.
+    Anyone,
+}
+
+/// Why nothing could be done at a path.
+#[derive(Debug, thiserror::Error)]
+pub enum PathError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("cannot {action} '{}': a directory stands there that is not empty", path.display())]
+    DirectoryInTheWay { action: &'static str, path: PathBuf },
+    #[error(
+        "cannot {action} '{}': '{}' is a symlink in a directory that others than root can write",
+        path.display(), symlink.display()
+    )]
+    UntrustedSymlink { action: &'static str, path: PathBuf, symlink: PathBuf },
+    #[error("cannot {action} '{}': it has '..' below a directory that others than root can write", path.display())]
+    UntrustedParent { action: &'static str, path: PathBuf },
+    #[error("cannot {action} '{}': it is not an absolute path that ends in a name", path.display())]
+    NotAPath { action: &'static str, path: PathBuf },
+}
+
+/// What is to be done at a path, for messages, and for whom.
+#[derive(Clone, Copy)]
+pub(super) struct Errand<'p> {
+    pub action: &'static str,
+    pub path: &'p Path,
+    pub trust: Trust,
+}
+
+/// The directory that a path lies in, and the path's name there.
+pub(super) struct Place<'p> {
+    pub parent: Directory,
+    pub name: &'p OsStr,
+    /// Nobody but root could have changed the way to it, or what stands there.
+    pub trusted: bool,
+    errand: Errand<'p>,
+}
+
+/// What to do about directories that do not exist.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// With these permissions, the one that the path lies in and those on the way to it.
+    Created {
+        last: u32,
+        others: u32,
+    },
+    Left,
+}
+
+impl<'p> Errand<'p> {
+    /// The place, cleared of what a killed run left beside it; none when its directory is missing and is to stay so.
+    pub fn go(self, missing: Missing) -> Result<Option<Place<'p>>, PathError> {
+        let Self { action, path, trust } = self;
+        let (true, Some(parent), Some(name)) = (path.is_absolute(), path.parent(), path.file_name()) else {
+            return Err(PathError::NotAPath { action, path: path.to_owned() });
+        };
+        let mut walk = Walk {
+            errand: self,
+            here: Directory::root()?,
+            steps: VecDeque::new(),
+            symlinks: 0,
+            trusted: true,
+        };
+        walk.go_on(parent);
+        while let Some(step) = walk.steps.pop_front() {
+            if !walk.step(&step, missing)? {
+                return Ok(None);
+            }
+        }
+        let Walk { here: parent, trusted, .. } = walk;
+        remove_stale(&parent, name)?;
+        Ok(Some(Place { parent, name, trusted: trusted || trust == Trust::Anyone, errand: self }))
+    }
+}
+
+impl Place<'_> {
+    /// Puts what was made ready in place, over a file, a link or an empty directory that stands there.
+    pub fn put(&self, private: Private<'_>) -> Result<(), PathError> {
+        match private.place() {
+            Err(Errno::EISDIR) => {
+                self.make_room()?;
+                private.place()
+            }
+            placed => placed,
+        }
+        .map_err(|errno| FileError::io(self.errand.action, self.errand.path, errno))?;
+        // It is empty now; that it could not be removed would be no reason to call this a failure.
+        drop(private);
+        Ok(())
+    }
+
+    /// Removes an empty directory; there is no knowing what one with something in it is good for.
+    fn make_room(&self) -> Result<(), PathError> {
+        let Errand { action, path, .. } = self.errand;
+        match unistd::unlinkat(&self.parent, self.name, UnlinkatFlags::RemoveDir) {
+            Ok(()) => Ok(()),
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
+                Err(PathError::DirectoryInTheWay { action, path: path.to_owned() })
+            }
+            Err(errno) => Err(self.parent.failed("remove directory", self.name, errno).into()),
+        }
+    }
+
+    /// Removes the file or link that stands there.
+    pub fn remove(&self) -> Result<(), FileError> {
+        unistd::unlinkat(&self.parent, self.name, UnlinkatFlags::NoRemoveDir)
+            .map_err(|errno| self.parent.failed("remove", self.name, errno))
+    }
+}
+
+/// A walk down a path, one component at a time, in which nothing is followed unseen.
+struct Walk<'p> {
+    errand: Errand<'p>,
+    here: Directory,
+    steps: VecDeque<OsString>,
+    symlinks: u32,
+    /// Nobody but root could have changed the way to `here`.
+    trusted: bool,
+}
+
+impl Walk<'_> {
+    /// Puts the components of `path` before the steps that are left.
+    fn go_on(&mut self, path: &Path) {
+        for component in path.components().rev() {
+            match component {
+                Component::Normal(name) => self.steps.push_front(name.to_owned()),
+                Component::ParentDir => self.steps.push_front("..".into()),
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+    }
+
+    /// Says whether there was something to step on.
+    fn step(&mut self, name: &OsStr, missing: Missing) -> Result<bool, PathError> {
+        if name == ".." && !self.trusted && self.errand.trust == Trust::RootOnly {
+            let Errand { action, path, .. } = self.errand;
+            return Err(PathError::UntrustedParent { action, path: path.to_owned() });
+        }
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = match fcntl::openat(&self.here, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => {
+                let Missing::Created { last, others } = missing else {
+                    remove_stale(&self.here, name)?;
+                    return Ok(false);
+                };
+                self.create(name, if self.steps.is_empty() { last } else { others })?;
+                return Ok(true);
+            }
+            Err(errno) => return Err(self.here.failed("open", name, errno).into()),
+        };
+        let found = stat::fstat(&fd).map_err(|errno| self.here.failed("look at", name, errno))?;
+        let at = self.here.path().join(name);
+        match Kind::of(found.st_mode) {
+            Kind::Directory => {
+                // A run may have been killed right after it made this directory. What is not ours is let be: it hinders
+                // nothing.
+                if let Err(error) = remove_stale(&self.here, name) {
+                    tracing::warn!("{error}");
+                }
+                self.enter(Directory::at(fd, at), &found);
+            }
+            Kind::Symlink => {
+                self.check_symlink(&found, &at)?;
+                let target =
+                    fcntl::readlinkat(&fd, "").map_err(|errno| FileError::io("read link", &at, errno))?;
+                self.follow(Path::new(&target), &at)?;
+            }
+            other => {
+                let cause = Cause::WrongKind(other, Kind::Directory);
+                return Err(FileError { action: "enter", path: at, cause }.into());
+            }
+        }
+        Ok(true)
+    }
+
+    fn enter(&mut self, directory: Directory, found: &FileStat) {
+        self.trusted &= only_root_writes(found);
+        self.here = directory;
+    }
+
+    fn follow(&mut self, target: &Path, at: &Path) -> Result<(), PathError> {
+        self.symlinks += 1;
+        if self.symlinks > SYMLINKS_FOLLOWED {
+            return Err(FileError::io("follow link", at, Errno::ELOOP).into());
+        }
+        if target.is_absolute() {
+            self.here = Directory::root()?;
+            self.trusted = true;
+        }
+        self.go_on(target);
+        Ok(())
+    }
+
+    fn check_symlink(&self, link: &FileStat, at: &Path) -> Result<(), PathError> {
+        let holder = self.here.stat()?;
+        let sticky = holder.st_mode & libc::S_ISVTX != 0 && holder.st_uid == 0 && link.st_uid == 0;
+        if self.errand.trust == Trust::Anyone || only_root_writes(&holder) || sticky {
+            return Ok(());
+        }
+        let Errand { action, path, .. } = self.errand;
+        Err(PathError::UntrustedSymlink { action, path: path.to_owned(), symlink: at.to_owned() })
+    }
+
+    /// Makes a directory that belongs to the owner of the one it lies in.
+    fn create(&mut self, name: &OsStr, permissions: u32) -> Result<(), PathError> {
+        let owner = match self.errand.trust {
+            Trust::RootOnly => owner_of(&self.here.stat()?),
+            Trust::Anyone => current_user(),
+        };
+        let at = self.here.path().join(name);
+        let private = Private::new(&self.here, name)?;
+        let made = private.directory(permissions, owner)?.called(at);
+        private.place().map_err(|errno| self.here.failed("create directory", name, errno))?;
+        private.remove()?;
+        let found = made.stat()?;
+        self.enter(made, &found);
+        Ok(())
+    }
+}
+
+fn only_root_writes(directory: &FileStat) -> bool {
+    directory.st_uid == 0 && directory.st_mode & 0o022 == 0
+}
+
+impl PathError {
+    /// The path, or the directory on the way to it, that the error is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File(error) => &error.path,
+            Self::DirectoryInTheWay { path, .. }
+            | Self::UntrustedSymlink { path, .. }
+            | Self::UntrustedParent { path, .. }
+            | Self::NotAPath { path, .. } => path,
+        }
+    }
+
+    /// What is at the path cannot be what was put there: others have changed the way to it.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::File(error) => {
+                let kind = matches!(error.cause, Cause::WrongKind(..));
+                kind || [Errno::ELOOP, Errno::ENOTDIR]
+                    .iter()
+                    .any(|errno| error.errno() == Some(*errno as i32))
+            }
+            Self::DirectoryInTheWay { .. } => false,
+            Self::UntrustedSymlink { .. } | Self::UntrustedParent { .. } | Self::NotAPath { .. } => true,
+        }
+    }
+
+    /// The one thing to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::DirectoryInTheWay { path, .. } => {
+                Some(format!("move '{}' away, or give the secret another path", path.display()))
+            }
+            Self::UntrustedSymlink { symlink, .. } => Some(format!(
+                "give the secret a path that leads where '{}' does without going through it",
+                symlink.display()
+            )),
+            Self::UntrustedParent { .. } => Some("give the secret a path without '..'".into()),
+            Self::NotAPath { .. } | Self::File(_) => None,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Files with private keys: age identity files and ssh keys. Whatever is in them, they are read or told to be unusable
+//! in words that hold none of their text.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use sops_activate::keys::{Environment, Keyring, Sources};
+use sops_activate::secret::SecretBytes;
+
+pub fn identities(data: &[u8]) {
+    let keyring = Keyring::collect(&Sources {
+        environment: Environment { age_key: Some(SecretBytes::from(data)), ..Environment::default() },
+        ..Sources::default()
+    });
+    check(&keyring, data);
+}
+
+pub fn ssh_keys(data: &[u8]) {
+    // In memory, and one for all inputs: the keyring reads files.
+    static PATH: LazyLock<PathBuf> =
+        LazyLock::new(|| PathBuf::from(format!("/dev/shm/sops-activate-fuzz-{}", std::process::id())));
+    File::create(&*PATH).unwrap().write_all(data).unwrap();
+    let path = || vec![PATH.clone()];
+    let keyring =
+        Keyring::collect(&Sources { age_ssh_key_paths: path(), ssh_key_paths: path(), ..Sources::default() });
+    std::fs::remove_file(&*PATH).unwrap();
+    check(&keyring, data);
+}
+
+fn check(keyring: &Keyring, text: &[u8]) {
+    let mut messages = String::new();
+    for skipped in keyring.skipped() {
+        messages.push_str(&skipped.to_string());
+    }
+    for key in keyring.keys() {
+        assert!(!key.recipients.is_empty());
+        for recipient in &key.recipients {
+            assert!(recipient.is_ascii() && !recipient.contains("SECRET"));
+        }
+    }
+    // Twelve bytes in a row would be too much, unless they are words that the program has itself.
+    let own = ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY", "PUBLIC KEY", "age", "ssh", "SSH", "identit"];
+    let told: BTreeSet<&[u8]> = messages.as_bytes().windows(12).collect();
+    for window in text.windows(12).filter(|window| told.contains(window)) {
+        let word = String::from_utf8_lossy(window);
+        assert!(own.iter().any(|own| word.contains(own)), "told: {messages}");
+    }
+}

@@ -1,0 +1,3 @@
+#![no_main]
+
+oracles::fuzz!("sops_binary");
