@@ -65,7 +65,11 @@ in {
             conflicts = ["shutdown.target"];
             inherit (generator) path;
             unitConfig =
-              {DefaultDependencies = "no";}
+              {
+                DefaultDependencies = "no";
+                # It is started as often as what wants it.
+                StartLimitIntervalSec = 0;
+              }
               # Where the key is needed for users, no mount can be waited for: see users.nix.
               // lib.optionalAttrs (!units.forUsers) {RequiresMountsFor = installation.mountsFor [sops.age.keyFile];};
             serviceConfig = {

@@ -81,8 +81,13 @@ in rec {
     conflicts = ["shutdown.target"];
     before = ["shutdown.target"];
 
-    # Default dependencies put a service after sysinit.target, and these have to be done before it.
-    unitConfig.DefaultDependencies = "no";
+    unitConfig = {
+      # Default dependencies put a service after sysinit.target, and these have to be done before it.
+      DefaultDependencies = "no";
+      # Otherwise the sixth start in ten seconds is refused, and the secrets of that switch are not installed. Nothing here restarts
+      # by itself, so there is no loop to stop.
+      StartLimitIntervalSec = 0;
+    };
 
     environment =
       sops.environment

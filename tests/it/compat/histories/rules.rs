@@ -50,10 +50,15 @@ impl Stale {
             if is_dry(step) {
                 continue;
             }
+            let runtime = step.env.get("XDG_RUNTIME_DIR").cloned().flatten();
+            let runtime = runtime.filter(|_| manifest["userMode"] == true);
+            let expand = |path: &str| match &runtime {
+                Some(runtime) => path.replace("%r", runtime).replace("%%", "%"),
+                None => path.to_owned(),
+            };
             let lists = ["secrets", "templates"].map(|list| manifest[list].as_array().unwrap());
             let asked = lists.into_iter().flatten().filter_map(|entry| entry["path"].as_str());
-            let symlink = manifest["symlinkPath"].as_str().unwrap().to_owned();
-            paths.insert(symlink, asked.map(str::to_owned).collect());
+            paths.insert(expand(manifest["symlinkPath"].as_str().unwrap()), asked.map(expand).collect());
         }
         Self(paths)
     }
