@@ -16,7 +16,7 @@ use crate::outcome::{self, Outcome};
 use crate::plan::access::Ownership;
 use crate::plan::{InstallMode, OnFailure, Plan, Target};
 use crate::sops::document::{Document, Opened};
-use crate::system::accounts::Accounts;
+use crate::system::accounts::{Accounts, current_user};
 use crate::system::copy::FileCopy;
 use crate::system::file::{FileError, read_regular};
 use crate::system::generation::{Entry, Wanted};
@@ -335,7 +335,8 @@ fn place(
             (InstallMode::Copy, Wanted::AsBefore(_), None) => paths::Wanted::AsBefore(path),
         });
     }
-    let trust = if plan.user_mode { Trust::Anyone } else { Trust::RootOnly };
+    // Root is misled by others in user mode as well.
+    let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
     let memory = Memory { directory: state, mount_point: &plan.store.mount_point, trust };
     let done = paths::place_all(&wanted, &memory);
     for warning in done.warnings {

@@ -13,6 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use super::file::{FileError, read_regular};
 use super::live::LiveGeneration;
+use super::remembered::name_of;
 
 /// Where records lie. Its parent has to be there: on a machine without state nothing is remembered.
 pub const STATE: &str = "/var/lib/sops-activate";
@@ -58,11 +59,8 @@ fn label(live: &LiveGeneration) -> Result<String, FileError> {
 
 /// `made-by-run-secrets.d`
 fn file_name(mount_point: &Path) -> OsString {
-    let mut name = OsString::from("made-by");
-    for part in mount_point.components().skip(1) {
-        name.push("-");
-        name.push(part);
-    }
+    let mut name = OsString::from("made-by-");
+    name.push(name_of(mount_point));
     name
 }
 

@@ -177,9 +177,15 @@ impl List {
     }
 }
 
-/// `run-secrets.d.json` for `/run/secrets.d`. Different mount points have different names: as in systemd's names of
-/// mounts, what could be mistaken for a separator is written in another way.
 fn file_name(mount_point: &Path) -> OsString {
+    let mut name = name_of(mount_point);
+    name.push(".json");
+    name
+}
+
+/// `run-secrets.d` for `/run/secrets.d`. Different mount points have different names: as in systemd's names of mounts,
+/// what could be mistaken for a separator is written in another way.
+pub(super) fn name_of(mount_point: &Path) -> OsString {
     let mut name = Vec::new();
     for component in mount_point.components().skip(1) {
         if !name.is_empty() {
@@ -192,7 +198,6 @@ fn file_name(mount_point: &Path) -> OsString {
             }
         }
     }
-    name.extend(b".json");
     OsString::from_vec(name)
 }
 

@@ -93,6 +93,7 @@ impl<'p> Errand<'p> {
             steps: VecDeque::new(),
             symlinks: 0,
             trusted: true,
+            trusted_above: true,
         };
         walk.go_on(parent);
         while let Some(step) = walk.steps.pop_front() {
@@ -101,7 +102,7 @@ impl<'p> Errand<'p> {
             }
         }
         let Walk { here: parent, trusted, .. } = walk;
-        remove_stale(&parent, name)?;
+        cleared(&parent, name, missing)?;
         Ok(Some(Place { parent, name, trusted: trusted || trust == Trust::Anyone, errand: self }))
     }
 }
@@ -147,8 +148,10 @@ struct Walk<'p> {
     here: Directory,
     steps: VecDeque<OsString>,
     symlinks: u32,
-    /// Nobody but root could have changed the way to `here`.
+    /// Nobody but root could have changed the way to `here`, or what is in it.
     trusted: bool,
+    /// The same of the directory that `here` lies in.
+    trusted_above: bool,
 }
 
 impl Walk<'_> {
@@ -174,7 +177,7 @@ impl Walk<'_> {
             Ok(fd) => fd,
             Err(Errno::ENOENT) => {
                 let Missing::Created { last, others } = missing else {
-                    remove_stale(&self.here, name)?;
+                    cleared(&self.here, name, missing)?;
                     return Ok(false);
                 };
                 self.create(name, if self.steps.is_empty() { last } else { others })?;
@@ -208,6 +211,7 @@ impl Walk<'_> {
     }
 
     fn enter(&mut self, directory: Directory, found: &FileStat) {
+        self.trusted_above = self.trusted;
         self.trusted &= only_root_writes(found);
         self.here = directory;
     }
@@ -219,7 +223,7 @@ impl Walk<'_> {
         }
         if target.is_absolute() {
             self.here = Directory::root()?;
-            self.trusted = true;
+            (self.trusted, self.trusted_above) = (true, true);
         }
         self.go_on(target);
         Ok(())
@@ -227,8 +231,12 @@ impl Walk<'_> {
 
     fn check_symlink(&self, link: &FileStat, at: &Path) -> Result<(), PathError> {
         let holder = self.here.stat()?;
-        let sticky = holder.st_mode & libc::S_ISVTX != 0 && holder.st_uid == 0 && link.st_uid == 0;
-        if self.errand.trust == Trust::Anyone || only_root_writes(&holder) || sticky {
+        // Where somebody can exchange a directory on the way, or mount over one, its owner and mode say nothing.
+        let sticky = self.trusted_above
+            && holder.st_mode & libc::S_ISVTX != 0
+            && holder.st_uid == 0
+            && link.st_uid == 0;
+        if self.errand.trust == Trust::Anyone || self.trusted || sticky {
             return Ok(());
         }
         let Errand { action, path, .. } = self.errand;
@@ -249,6 +257,18 @@ impl Walk<'_> {
         let found = made.stat()?;
         self.enter(made, &found);
         Ok(())
+    }
+}
+
+/// Clears away what a killed run left beside the place. What is not ours hinders only what is to be made there: where
+/// something is removed, it must not keep that from being done, for ever.
+fn cleared(parent: &Directory, name: &OsStr, missing: Missing) -> Result<(), FileError> {
+    match remove_stale(parent, name) {
+        Err(error) if missing == Missing::Left => {
+            tracing::warn!("{error}");
+            Ok(())
+        }
+        cleared => cleared,
     }
 }
 

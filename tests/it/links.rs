@@ -551,6 +551,41 @@ fn a_copy_goes_through_no_symlink_and_no_directory_that_a_user_planted() {
 }
 
 #[test]
+fn what_a_user_plants_beside_a_link_cannot_keep_it_from_being_removed() {
+    let Some(machine) = Machine::new() else { return };
+    machine.shell("mkdir -p /var/home; chown 1501:1500 /var/home");
+    machine.activate(&one(at("a", "/var/home/key")));
+    machine.shell("mkdir /var/home/.key.sops-activate; chown 1501:1500 /var/home/.key.sops-activate");
+    let ran = machine.run(&one(secret("a", "api_key")));
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""));
+    assert!(ran.stderr.contains("warning: cannot use '/var/home/.key.sops-activate'"), "{}", ran.stderr);
+    assert_eq!(machine.shell("ls -A /var/home"), ".key.sops-activate");
+    machine.activate(&one(secret("a", "api_key")));
+}
+
+#[test]
+fn root_in_user_mode_is_not_misled_by_others() {
+    let Some(machine) = Machine::new() else { return };
+    machine.shell(
+        "mkdir -p /var/home /var/victim /run/user/0; ln -s /var/victim /var/home/config; chown -h 1501:1500 /var/home /var/home/config",
+    );
+    let user_mode =
+        json!({"userMode": true, "secretsMountPoint": "%r/secrets.d", "symlinkPath": "%r/secrets"});
+    for wanted in [at("a", "/var/home/config/key"), copied("a", "/var/home/config/key")] {
+        machine.write("/mnt/manifest.json", with(one(wanted), user_mode.clone()).to_string());
+        let ran =
+            answer(machine.command("sops-activate /mnt/manifest.json").env("XDG_RUNTIME_DIR", "/run/user/0"));
+        assert_eq!(ran.code, Some(1));
+        assert!(
+            ran.stderr.contains("'/var/home/config' is a symlink in a directory that others"),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert_eq!(machine.shell("ls -A /var/victim"), "");
+}
+
+#[test]
 fn a_copy_without_a_path_of_its_own_is_a_problem_of_the_manifest() {
     let Some(machine) = Machine::new() else { return };
     for (fields, problem) in [

@@ -401,6 +401,22 @@ fn a_symlink_that_a_user_could_have_planted_is_not_followed() {
 }
 
 #[test]
+fn a_symlink_of_root_below_a_directory_of_a_user_is_not_followed() {
+    let Some(inside) = Namespace::new() else { return };
+    // The user could have mounted or moved there whatever says that it is root's.
+    inside.shell(
+        "mkdir -p /var/home/roots /var/home/sticky /var/victim && chmod 1777 /var/home/sticky && \
+         for dir in roots sticky; do ln -s /var/victim /var/home/$dir/config; done && chown 1000:100 /var/home",
+    );
+    for dir in ["roots", "sticky"] {
+        let planted = Secret { path: Some(format!("/var/home/{dir}/config/key")), ..secret("a", "one") };
+        let said = Activation::of(&[planted]).run(&inside);
+        assert!(said.contains("is a symlink in a directory that others than root can write"), "{said}");
+    }
+    assert_eq!(inside.shell("ls -A /var/victim"), "");
+}
+
+#[test]
 fn a_symlink_that_only_root_can_have_made_is_followed() {
     let Some(inside) = Namespace::new() else { return };
     inside.shell(
