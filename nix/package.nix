@@ -54,6 +54,9 @@ in
     nativeInstallCheckInputs = [versionCheckHook];
     versionCheckProgramArg = "--version";
 
+    # nix/nixos/assertions.nix asks for it.
+    passthru.openpgp = true;
+
     meta = {
       inherit (package) description;
       license = lib.getLicenseFromSpdxId package.license;

@@ -200,6 +200,7 @@ impl Plan {
             );
         }
         planner.name_conflicts(&plan);
+        planner.path_conflicts(&plan);
         plan.warnings = planner.warnings;
         planner.report.or(plan)
     }
@@ -667,6 +668,26 @@ impl Planner<'_> {
     }
 }
 
+impl Planner<'_> {
+    /// A path below that of another file, which can be no directory. Those that only have their places by name are told by
+    /// their names.
+    fn path_conflicts(&mut self, plan: &Plan) {
+        for target in plan.targets() {
+            let Some(path) = &target.link else { continue };
+            let above = path.ancestors().skip(1).find_map(|above| Some((above, self.paths.get(above)?)));
+            if let Some((above, (other, _))) = above {
+                let problem = format!(
+                    "{} cannot have the path '{}': '{}' is that of {other}",
+                    target.title,
+                    path.display(),
+                    above.display()
+                );
+                self.problem(problem, format!("set {}.path to another", target.option));
+            }
+        }
+    }
+}
+
 /// Nothing is inside of a place that is missing from the manifest.
 fn is_inside(path: &Path, place: &Path) -> bool {
     !place.as_os_str().is_empty() && path.starts_with(place)
@@ -850,6 +871,23 @@ mod tests {
                 "templates": [{"name": "t", "mode": "0400", "content": "x"}], "placeholderBySecretName": {"rendered/t": "p"}, BASE}"#,
         );
         assert_eq!(found, ["template 't' and secret 'rendered/t' would both be the file 'rendered/t'"]);
+    }
+
+    #[test]
+    fn a_path_below_that_of_another_file_is_refused() {
+        let at = |name: &str, path: &str| {
+            format!(r#"{{"name": "{name}", "mode": "0400", "sopsFile": "/f", "path": "{path}"}}"#)
+        };
+        let found =
+            |secrets: &[String]| problems(&format!(r#"{{"secrets": [{}], BASE}}"#, secrets.join(",")));
+        assert_eq!(
+            found(&[at("a", "/etc/p/x/y"), at("b", "/etc/p"), at("c", "/etc/pp/x")]),
+            ["secret 'a' cannot have the path '/etc/p/x/y': '/etc/p' is that of secret 'b'"]
+        );
+        assert_eq!(
+            found(&[at("a", ""), at("b", "/run/secrets/a/x")]),
+            ["secret 'b' cannot have the path '/run/secrets/a/x': '/run/secrets/a' is that of secret 'a'"]
+        );
     }
 
     #[test]

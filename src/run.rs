@@ -360,13 +360,16 @@ fn place(
 fn notify(plan: &Plan, changes: &Changes, outcomes: &[Outcome], messenger: &Messenger, report: &mut Report) {
     let failed = outcome::failed(outcomes);
     let units = changes.units(plan, &failed);
+    if !plan.user_mode {
+        report.extend(messenger.tell(&units).into_iter().map(|error| not_told(plan, &error)));
+    }
+    // After the machine's own: what users run may hang.
     for warning in messenger.tell_users(&units) {
         tracing::warn!("{}", Printable(&warning.to_string()));
     }
     if plan.user_mode {
         return;
     }
-    report.extend(messenger.tell(&units).into_iter().map(|error| not_told(plan, &error)));
     if plan.logging.secret_changes {
         let mut out = std::io::stdout().lock();
         for line in changes.lines(messenger.channel.is_dry()) {

@@ -87,23 +87,20 @@ impl<'p> Errand<'p> {
         let (true, Some(parent), Some(name)) = (path.is_absolute(), path.parent(), path.file_name()) else {
             return Err(PathError::NotAPath { action, path: path.to_owned() });
         };
-        let mut walk = Walk {
-            errand: self,
-            here: Directory::root()?,
-            steps: VecDeque::new(),
-            symlinks: 0,
-            trusted: true,
-            trusted_above: true,
-        };
+        let here = Directory::root()?;
+        let found = here.stat()?;
+        let mut walk =
+            Walk { errand: self, here, found, steps: VecDeque::new(), symlinks: 0, way_is_roots: true };
         walk.go_on(parent);
         while let Some(step) = walk.steps.pop_front() {
             if !walk.step(&step, missing)? {
                 return Ok(None);
             }
         }
-        let Walk { here: parent, trusted, .. } = walk;
+        let trusted = walk.is_trusted() || trust == Trust::Anyone;
+        let Walk { here: parent, .. } = walk;
         cleared(&parent, name, missing)?;
-        Ok(Some(Place { parent, name, trusted: trusted || trust == Trust::Anyone, errand: self }))
+        Ok(Some(Place { parent, name, trusted, errand: self }))
     }
 }
 
@@ -146,12 +143,12 @@ impl Place<'_> {
 struct Walk<'p> {
     errand: Errand<'p>,
     here: Directory,
+    /// What `here` was when it was entered.
+    found: FileStat,
     steps: VecDeque<OsString>,
     symlinks: u32,
-    /// Nobody but root could have changed the way to `here`, or what is in it.
-    trusted: bool,
-    /// The same of the directory that `here` lies in.
-    trusted_above: bool,
+    /// Nobody but root could have changed the way to `here`. What is in it may be another matter.
+    way_is_roots: bool,
 }
 
 impl Walk<'_> {
@@ -168,7 +165,7 @@ impl Walk<'_> {
 
     /// Says whether there was something to step on.
     fn step(&mut self, name: &OsStr, missing: Missing) -> Result<bool, PathError> {
-        if name == ".." && !self.trusted && self.errand.trust == Trust::RootOnly {
+        if name == ".." && !self.is_trusted() && self.errand.trust == Trust::RootOnly {
             let Errand { action, path, .. } = self.errand;
             return Err(PathError::UntrustedParent { action, path: path.to_owned() });
         }
@@ -211,9 +208,9 @@ impl Walk<'_> {
     }
 
     fn enter(&mut self, directory: Directory, found: &FileStat) {
-        self.trusted_above = self.trusted;
-        self.trusted &= only_root_writes(found);
+        self.way_is_roots &= only_root_could_have_put(found, &self.found);
         self.here = directory;
+        self.found = *found;
     }
 
     fn follow(&mut self, target: &Path, at: &Path) -> Result<(), PathError> {
@@ -223,20 +220,22 @@ impl Walk<'_> {
         }
         if target.is_absolute() {
             self.here = Directory::root()?;
-            (self.trusted, self.trusted_above) = (true, true);
+            self.found = self.here.stat()?;
+            self.way_is_roots = true;
         }
         self.go_on(target);
         Ok(())
     }
 
+    /// Nobody but root could have changed the way to `here`, or what is in it.
+    fn is_trusted(&self) -> bool {
+        self.way_is_roots && only_root_writes(&self.found)
+    }
+
     fn check_symlink(&self, link: &FileStat, at: &Path) -> Result<(), PathError> {
-        let holder = self.here.stat()?;
         // Where somebody can exchange a directory on the way, or mount over one, its owner and mode say nothing.
-        let sticky = self.trusted_above
-            && holder.st_mode & libc::S_ISVTX != 0
-            && holder.st_uid == 0
-            && link.st_uid == 0;
-        if self.errand.trust == Trust::Anyone || self.trusted || sticky {
+        let is_roots = self.way_is_roots && only_root_could_have_put(link, &self.here.stat()?);
+        if self.errand.trust == Trust::Anyone || is_roots {
             return Ok(());
         }
         let Errand { action, path, .. } = self.errand;
@@ -270,6 +269,12 @@ fn cleared(parent: &Directory, name: &OsStr, missing: Missing) -> Result<(), Fil
         }
         cleared => cleared,
     }
+}
+
+/// In a sticky directory others can put things of their own, and neither remove nor rename root's.
+fn only_root_could_have_put(thing: &FileStat, holder: &FileStat) -> bool {
+    let sticky = holder.st_mode & libc::S_ISVTX != 0;
+    only_root_writes(holder) || (holder.st_uid == 0 && sticky && thing.st_uid == 0)
 }
 
 fn only_root_writes(directory: &FileStat) -> bool {
