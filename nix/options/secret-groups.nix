@@ -26,6 +26,8 @@
       {
         keys = mkOption {
           type = types.listOf types.str;
+          # A list without one has this default in newer nixpkgs only.
+          default = [];
           example = ["user" "password"];
           description = "Keys in the sops file. Each makes a secret, called like it.";
         };
