@@ -76,6 +76,7 @@ fn judge(case: Case, theirs: &machine::Seen, ours: &machine::Seen) -> Compared {
             explained: &mut compared.explained,
             their_earlier: &earlier.0,
             our_earlier: &earlier.1,
+            our_whole: &our_look,
             wanted: Wanted::by(&compared.case, index),
             stale: Stale::by(&compared.case, index),
             was_dry: compared.case.steps[..=index].iter().any(|step| step.env.contains_key("NIXOS_ACTION")),

@@ -76,6 +76,8 @@ pub struct Rules<'r> {
     pub explained: &'r mut BTreeSet<&'static str>,
     pub their_earlier: &'r Look,
     pub our_earlier: &'r Look,
+    /// Ours with nothing taken out yet.
+    pub our_whole: &'r Look,
     pub wanted: BTreeMap<String, Wanted>,
     /// Links that no secret of the last manifest of their store asks for.
     pub stale: Stale,
@@ -91,7 +93,7 @@ impl Rules<'_> {
         if theirs == ours {
             return;
         }
-        let secrets = ours.secrets();
+        let secrets = self.our_whole.secrets();
         self.links(theirs, ours);
         self.keys(theirs);
         self.imports(theirs, ours);
