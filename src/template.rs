@@ -18,8 +18,8 @@ const JSON_SUFFIX: &str = ":JSON>";
 const SHELL_SUFFIX: &str = ":SHELL>";
 const HASH_DIGITS: usize = 64;
 
-/// What every marker by name starts with.
-const NAMED_PREFIX: &[u8] = b"{{ sops";
+/// What every marker by name starts with, `sops` behind it.
+const NAMED_PREFIX: &[u8] = b"{{";
 
 /// The placeholders of a secret that quote it: ours, and not in the manifest.
 #[must_use]
@@ -163,8 +163,11 @@ fn looks_like_a_placeholder(text: &[u8]) -> bool {
     )
 }
 
+/// However its blanks are set: one that is only nearly right would be installed as text.
 fn looks_like_a_marker(text: &[u8]) -> bool {
-    text.strip_prefix(NAMED_PREFIX).is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'-')))
+    text.strip_prefix(NAMED_PREFIX)
+        .and_then(|rest| rest.trim_ascii_start().strip_prefix(b"sops"))
+        .is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'\t' | b'-' | b'"')))
 }
 
 #[cfg(test)]
@@ -213,6 +216,9 @@ mod tests {
             placeholders.render(content.as_bytes(), insert).map(|text| text.expose().to_vec())
         };
         assert_eq!(render(text).unwrap(), b"a {{ sopsy }} \"b\"");
+        for nearly in ["{{sops \"a\"}}", "{{  sops \"a\" }}", "{{ sops\"a\" }}", "{{ sops\t\"a\" }}"] {
+            assert!(render(nearly).is_err(), "{nearly}");
+        }
         assert_eq!(
             render("\n{{ sops \"c\" }}"),
             Err(TemplateError::Unresolved { line: 2, column: 1, offset: 1 })

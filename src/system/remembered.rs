@@ -80,6 +80,11 @@ pub(super) struct List {
     is_broken: bool,
 }
 
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
@@ -96,7 +101,8 @@ impl List {
         match empty.read() {
             Ok(entries) => (Some(Self { entries, ..empty }), None),
             Err(ListError::Path(error)) => (None, Some(error.into())),
-            Err(error @ ListError::Untrusted(_)) => (None, Some(error)),
+            // What a newer program remembers is not ours to lose: after a roll-back it is needed again.
+            Err(error @ (ListError::Untrusted(_) | ListError::OtherVersion(_))) => (None, Some(error)),
             Err(error) => (Some(Self { is_broken: true, ..empty }), Some(error)),
         }
     }
@@ -129,12 +135,17 @@ impl List {
             })
         });
         let text = text.map_err(PathError::from)?;
-        let content: Content = serde_json::from_slice(text.expose()).map_err(|error| {
-            ListError::Malformed { path: self.path.clone(), line: error.line(), column: error.column() }
-        })?;
-        if content.version != VERSION {
+        let malformed = |error: serde_json::Error| ListError::Malformed {
+            path: self.path.clone(),
+            line: error.line(),
+            column: error.column(),
+        };
+        // The rest of another version may be of another shape.
+        let Head { version } = serde_json::from_slice(text.expose()).map_err(malformed)?;
+        if version != VERSION {
             return Err(ListError::OtherVersion(self.path.clone()));
         }
+        let content: Content = serde_json::from_slice(text.expose()).map_err(malformed)?;
         Ok(content.placed)
     }
 

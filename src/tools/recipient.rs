@@ -66,7 +66,8 @@ fn joined(keys: &[OsString]) -> Vec<OsString> {
 /// Where a key is from, for the answer, and its text.
 fn text_of(key: &OsStr) -> Result<(String, SecretBytes), Report> {
     if key == "-" {
-        let mut text = Vec::new();
+        // A private key may come: growing would leave pieces of it behind.
+        let mut text = Vec::with_capacity(usize::try_from(LIMIT + 1).unwrap_or_default());
         let read = std::io::stdin().lock().take(LIMIT).read_to_end(&mut text);
         let text = SecretBytes::new(text);
         read.map_err(|error| Diagnostic::new(format!("cannot read standard input: {error}")))?;

@@ -47,9 +47,7 @@ fn naive(entries: &[(Vec<u8>, Vec<u8>)], named: bool, content: &[u8]) -> Result<
         if let Some((text, value)) = longest {
             out.extend(value);
             at += text.len();
-        } else if is_placeholder(rest)
-            || (named && (rest.starts_with(b"{{ sops ") || rest.starts_with(b"{{ sops-")))
-        {
+        } else if is_placeholder(rest) || (named && is_marker(rest)) {
             return Err(content[..at].split(|byte| *byte == b'\n').count());
         } else {
             out.push(content[at]);
@@ -57,6 +55,13 @@ fn naive(entries: &[(Vec<u8>, Vec<u8>)], named: bool, content: &[u8]) -> Result<
         }
     }
     Ok(out)
+}
+
+fn is_marker(text: &[u8]) -> bool {
+    let blanks = |byte: &u8| byte.is_ascii_whitespace();
+    let Some(rest) = text.strip_prefix(b"{{") else { return false };
+    let word = &rest[rest.iter().take_while(|byte| blanks(byte)).count()..];
+    [&b"sops "[..], b"sops\t", b"sops-", b"sops\""].iter().any(|start| word.starts_with(start))
 }
 
 fn is_placeholder(text: &[u8]) -> bool {
