@@ -138,6 +138,43 @@ fn decrypt_takes_one_value_and_the_key_from_where_it_is_said() {
     assert_eq!(output(command).stdout, API_KEY.as_bytes());
 }
 
+#[test]
+fn decrypt_prints_json_with_the_content_to_the_last_byte() {
+    let machine = keys();
+    machine.copy("fixtures/sample/secrets.yaml", "secrets.yaml");
+    let key = "--ssh-key=DIR/sample_host_ed25519";
+    let of = |arguments: &[&str]| {
+        let (code, stdout, stderr) = run(&machine, &[&["decrypt", "--json"], arguments].concat());
+        assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        assert!(stdout.ends_with("}\n"), "{stdout}");
+        serde_json::from_str::<Value>(&stdout).unwrap()
+    };
+    let expected = json!({
+        "path": "DIR/secrets.yaml", "format": "yaml", "key": "api_key", "encoding": "utf-8", "content": API_KEY
+    });
+    assert_eq!(of(&[key, "--extract=api_key", "DIR/secrets.yaml"]), expected);
+    let whole = run(&machine, &["decrypt", key, "DIR/secrets.yaml"]).1;
+    let expected = json!({
+        "path": "DIR/secrets.yaml", "format": "yaml", "key": null, "encoding": "utf-8", "content": whole
+    });
+    assert_eq!(of(&[key, "DIR/secrets.yaml"]), expected);
+}
+
+#[test]
+fn decrypt_prints_json_in_base64_where_the_content_is_not_utf_8() {
+    use base64::Engine as _;
+    let machine = keys();
+    machine.copy("fixtures/sops/3.13.3/rich.bin", "file.bin");
+    let arguments = ["decrypt", "--key-file=DIR/age.txt", "DIR/file.bin"];
+    let plain = output(machine.command("sops-activate", &arguments)).stdout;
+    assert!(str::from_utf8(&plain).is_err(), "the fixture is text");
+    let (code, stdout, _) = run(&machine, &[&arguments[..], &["--json"]].concat());
+    let found: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &found["encoding"], &found["format"]), (Some(0), &json!("base64"), &json!("binary")));
+    let content = base64::engine::general_purpose::STANDARD.decode(found["content"].as_str().unwrap());
+    assert_eq!(content.unwrap(), plain);
+}
+
 #[cfg(all(feature = "pgp", feature = "age-ssh"))]
 #[test]
 fn decrypt_uses_an_rsa_key_in_both_of_its_roles() {
