@@ -24,6 +24,9 @@ use crate::system::accounts::Accounts;
 use crate::system::mount_table::MountTable;
 use crate::system::survey;
 use findings::{Area, Finding, Findings};
+use opening::{FileFacts, KeyFacts, Opening};
+
+const DUMMIES: &str = "no secret is real: the manifest asks for dummies ('dummySecrets'), and no key and no sops file is looked at";
 
 /// Everything that was found; JSON as it stands, `docs/reference/json.md`.
 #[derive(Serialize)]
@@ -33,9 +36,9 @@ struct Examination<'m> {
     healthy: bool,
     /// The thing to do; none when there is nothing.
     todo: Option<String>,
-    keys: Vec<opening::KeyFacts>,
+    keys: Vec<KeyFacts>,
     hosts: Vec<hosts::HostFacts>,
-    files: Vec<opening::FileFacts>,
+    files: Vec<FileFacts>,
     findings: &'m [Finding],
 }
 
@@ -60,7 +63,11 @@ pub fn doctor(asked: &Doctor, environment: Environment) -> Result<Verdict, Repor
             findings.ok(Area::Manifest, summary(asked, &plan));
             if hosts.is_empty() {
                 (keys, files) = machine(asked, &plan, environment, &mut findings);
-                well = format!("this machine opens and has in place what it should: {count}");
+                well = if plan.dummy_secrets {
+                    format!("this machine has in place what it should: {count}, none of them real")
+                } else {
+                    format!("this machine opens and has in place what it should: {count}")
+                };
             } else {
                 files = hosts::examine(&plan, &hosts, &mut findings);
                 let who = if hosts.len() == 1 { "the host" } else { "every host" };
@@ -105,7 +112,7 @@ fn machine(
     plan: &Plan,
     environment: Environment,
     findings: &mut Findings,
-) -> (Vec<opening::KeyFacts>, Vec<opening::FileFacts>) {
+) -> (Vec<KeyFacts>, Vec<FileFacts>) {
     let is_privileged = plan.user_mode || survey::is_root();
     if !is_privileged {
         let problem = "this is not root, who alone can read the keys and the secrets of a machine";
@@ -113,12 +120,19 @@ fn machine(
         findings.problem(Area::Machine, Diagnostic::new(problem).help(help));
     }
     let mounts = MountTable::read();
-    let keyring = Keyring::collect(&run::sources(plan, environment));
-    let opening = opening::Opening::new(plan, &keyring);
-    opening.keys(&mounts, findings);
-    let (key_facts, facts) = (opening.key_facts(), opening.files(findings));
     let template_files = load::template_files(plan, Paths::Absolute);
-    let secrets = decrypted::assemble(plan, opening.documents(), &template_files);
+    let keyring = (!plan.dummy_secrets).then(|| Keyring::collect(&run::sources(plan, environment)));
+    let opening = keyring.as_ref().map(|keyring| Opening::new(plan, keyring));
+    let (key_facts, facts, secrets) = if let Some(opening) = &opening {
+        opening.keys(&mounts, findings);
+        let secrets = decrypted::assemble(plan, opening.documents(), &template_files);
+        (opening.key_facts(), opening.files(findings), secrets)
+    } else {
+        findings.note(Area::Secrets, DUMMIES.to_owned());
+        let unread = |file| FileFacts::new(plan, file, None, |_| None);
+        let secrets = decrypted::assemble_dummies(plan, &template_files);
+        (Vec::new(), plan.files.iter().map(unread).collect(), secrets)
+    };
     values(&secrets, findings);
     let accounts = match (plan.user_mode, asked.ignore_passwd) {
         (true, _) => Accounts::CurrentUser,

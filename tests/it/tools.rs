@@ -215,8 +215,11 @@ fn doctor_says_from_a_public_key_which_files_a_host_could_open() {
     let (code, stdout, _) = run(&machine, &["doctor", "DIR/manifest.json", "--host-key", &age]);
     assert_eq!(code, Some(1), "{stdout}");
     assert!(stdout.contains("  ok: 'DIR/derived.yaml' can be opened by age1"), "{stdout}");
+    // In the words that the build has for it.
+    let words = "will not open 'DIR/native.yaml': it is not encrypted to a key in `--host-key`\n    needed by secret 'native'";
+    assert!(stdout.contains(words), "{stdout}");
     let last = format!(
-        "to do: in .sops.yaml, add {age} to the keys of this file; run `sops updatekeys DIR/native.yaml`, and deploy again"
+        "to do: in .sops.yaml, add {age} to the age keys of this file, and run `sops updatekeys DIR/native.yaml`"
     );
     assert_eq!(stdout.lines().last(), Some(last.as_str()), "{stdout}");
 }
@@ -254,7 +257,7 @@ fn doctor_counts_key_groups_for_a_host() {
         );
         let told = run(&machine, &["doctor", "--host-key=DIR/host.txt", "DIR/manifest.json"]);
         assert_eq!(told.0, Some(code), "{}", told.1);
-        let short = "has keys for 1 of the 2 key groups that are needed";
+        let short = "keys of 2 of its 3 key groups are needed, and `--host-key` has those of 1";
         assert_eq!(told.1.contains(short), code == 1, "{}", told.1);
     }
 }
@@ -290,6 +293,31 @@ fn doctor_serves_user_mode() {
     assert_eq!(run(&machine, &["DIR/manifest.json"]).0, Some(0));
     let (code, stdout, _) = run(&machine, &["doctor", "DIR/manifest.json"]);
     assert_eq!(code, Some(0), "{stdout}");
+}
+
+#[test]
+fn doctor_notes_that_a_users_secrets_lie_on_a_disk_and_what_that_means() {
+    use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+    let disk = tempfile::tempdir().unwrap();
+    if statfs(disk.path()).unwrap().filesystem_type() == TMPFS_MAGIC {
+        eprintln!("skipped: the directory for temporary files is no disk");
+        return;
+    }
+    let machine = keys();
+    machine.copy("fixtures/recipients/ssh-to-age.yaml", "secrets.yaml");
+    machine.manifest(json!({
+        "secrets": [{"name": "a", "key": "", "mode": "0400", "sopsFile": "DIR/secrets.yaml"}],
+        "ageSshKeyPaths": ["DIR/host_ed25519"],
+        "secretsMountPoint": disk.path().join("secrets.d"),
+    }));
+    assert_eq!(run(&machine, &["DIR/manifest.json"]).0, Some(0));
+    let (code, stdout, _) = run(&machine, &["doctor", "DIR/manifest.json"]);
+    assert_eq!(code, Some(0), "{stdout}");
+    let note = stdout.lines().find(|line| line.contains("secrets.d'")).unwrap();
+    assert!(note.starts_with("  note: '") && note.contains("/secrets.d' lies on "), "{note}");
+    let meaning =
+        ", neither on ramfs nor on tmpfs: secrets may reach a disk, and stay there after a shutdown";
+    assert!(note.ends_with(meaning), "{note}");
 }
 
 #[test]

@@ -73,6 +73,15 @@ impl Places<'_> {
         if let Some(problem) = self.unfit(&store, kind).or_else(|| self.full(&store, files)) {
             findings.problem(Area::Store, problem);
         }
+        if self.plan.user_mode && store.memory.is_none() {
+            // A user cannot mount, so there is nothing to do about it here.
+            findings.note(
+                Area::Store,
+                format!(
+                    "'{path}' lies on {kind}, neither on ramfs nor on tmpfs: secrets may reach a disk, and stay there after a shutdown"
+                ),
+            );
+        }
         if self.mounts.is_swappable(mount_point) && store.is_mount {
             findings.note(
                 Area::Store,
@@ -101,7 +110,7 @@ impl Places<'_> {
         let quoted = explain::quoted(&path.to_string());
         let activation = &self.activation;
         if self.plan.user_mode {
-            // A user cannot mount, and is warned when the program runs.
+            // What it lies on is worth a note.
             return None;
         }
         if store.memory.is_none() {

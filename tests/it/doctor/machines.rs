@@ -229,6 +229,19 @@ fn well() -> Vec<Case> {
             last_line: "nothing to do: this machine opens and has in place what it should: 3 secrets",
         },
         Case {
+            name: "dummies",
+            prepare: |machine| {
+                let absent = with(secret("absent", "value"), json!({"sopsFile": "/mnt/none.yaml"}));
+                let manifest = with(
+                    manifest(&[secret("api-key", "api_key"), absent], &[]),
+                    json!({"dummySecrets": true, "ageSshKeyPaths": ["/etc/ssh/no_such_key"]}),
+                );
+                assert_eq!(machine.run(&manifest).code, Some(0));
+                manifest
+            },
+            last_line: "nothing to do: this machine has in place what it should: 2 secrets, none of them real",
+        },
+        Case {
             name: "late-mount-that-is-waited-for",
             prepare: |machine| {
                 let unit = "[Unit]\nRequiresMountsFor=/var/lib /mnt/persist/ssh_host_ed25519_key\n";
