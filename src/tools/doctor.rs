@@ -120,6 +120,7 @@ fn machine(
         findings.problem(Area::Machine, Diagnostic::new(problem).help(help));
     }
     let mounts = MountTable::read();
+    let state = run::state(plan, &environment);
     let template_files = load::template_files(plan, Paths::Absolute);
     let keyring = (!plan.dummy_secrets).then(|| Keyring::collect(&run::sources(plan, environment)));
     let opening = keyring.as_ref().map(|keyring| Opening::new(plan, keyring));
@@ -139,7 +140,8 @@ fn machine(
         (false, true) => Accounts::RootOnly,
         (false, false) => Accounts::system(),
     };
-    let places = places::Places { plan, mounts: &mounts, activation: activation(asked) };
+    let memory = run::memory(plan, state.as_deref());
+    let places = places::Places { plan, mounts: &mounts, memory, activation: activation(asked) };
     let owners = places::owners(&secrets, &accounts, findings);
     if is_privileged {
         places.store(&secrets, findings);

@@ -179,6 +179,32 @@ fn places() -> Vec<Case> {
             last_line: "to do: remove that link: `rm /etc/app/old-key`",
         },
         Case {
+            name: "left-by-an-earlier-manifest",
+            prepare: |machine| {
+                let at = |path: &str, mode: &str| {
+                    let place = json!({"path": path, "installMode": mode});
+                    with(secret(path.rsplit('/').next().unwrap(), "api_key"), place)
+                };
+                let earlier = [
+                    secret("api-key", "api_key"),
+                    at("/etc/other/old-key", "symlink"),
+                    at("/etc/other/copy", "copy"),
+                    at("/etc/other/edited", "copy"),
+                ];
+                machine.activate(&manifest(&earlier, &[]));
+                machine.shell("cp -a /etc/other /var/lib/sops-activate /mnt");
+                machine.activate(&one());
+                // As it is when they could not be removed.
+                machine.shell("rmdir /etc/other; mv /mnt/other /etc; echo >> /etc/other/edited");
+                machine.shell("mv /mnt/sops-activate/run-secrets.d.json /var/lib/sops-activate");
+                // What a run left that was killed is not for the doctor to clear away.
+                let killed = "/etc/other/.copy /etc/other/.old-key /var/lib/sops-activate/.run-secrets.d.json";
+                machine.shell(&format!("for path in {killed}; do mkdir -m 700 $path.sops-activate; done"));
+                one()
+            },
+            last_line: "to do: activate, which removes it: `sops-activate /mnt/manifest.json` (/etc/other/old-key)",
+        },
+        Case {
             name: "link-led-elsewhere",
             prepare: |machine| {
                 let manifest =
