@@ -80,8 +80,8 @@ pub const TOOLS: [Spec; 4] = [
 usage: sops-activate doctor [--host-key=KEY]... [--ignore-passwd] [--json] MANIFEST
 
 Examines every file of the manifest and what this machine has to open and place it: keys, recipients, values,
-owners, the store, the live generation, links. Changes nothing and prints no value. The last line is the thing to
-do. Exit status: 0 healthy, 1 something is wrong.
+owners, the store, the live generation, links. Looks for keys as the unit does that installs the manifest, if there is
+one. Changes nothing and prints no value. The last line is the thing to do. Exit status: 0 healthy, 1 something is wrong.
 
   --host-key=KEY   examine no machine, but say which files a host with this key could open; KEY is a public key
                    (ssh-ed25519 AAAA..., ssh-rsa AAAA..., age1..., an OpenPGP fingerprint) or a file of them, such

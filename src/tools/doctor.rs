@@ -5,6 +5,7 @@ mod findings;
 mod hosts;
 mod opening;
 mod places;
+mod unit;
 
 use std::path::Path;
 
@@ -25,6 +26,7 @@ use crate::system::mount_table::MountTable;
 use crate::system::survey;
 use findings::{Area, Finding, Findings};
 use opening::{FileFacts, KeyFacts, Opening};
+use unit::Unit;
 
 const DUMMIES: &str = "no secret is real: the manifest asks for dummies ('dummySecrets'), and no key and no sops file is looked at";
 
@@ -63,8 +65,14 @@ pub fn doctor(asked: &Doctor, environment: Environment) -> Result<Verdict, Repor
             findings.ok(Area::Manifest, summary(asked, &plan));
             if hosts.is_empty() {
                 (keys, files) = machine(asked, &plan, environment, &mut findings);
+                let unseen = files.iter().filter(|file| !file.opens).count();
                 well = if plan.dummy_secrets {
                     format!("this machine has in place what it should: {count}, none of them real")
+                } else if unseen > 0 {
+                    format!(
+                        "all is well that can be seen here; {} may open for the unit",
+                        counted(unseen, "sops file")
+                    )
                 } else {
                     format!("this machine opens and has in place what it should: {count}")
                 };
@@ -100,7 +108,7 @@ fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// The command that activates the manifest that is examined.
+/// The command that activates the manifest that is examined, where no unit does it.
 fn activation(asked: &Doctor) -> String {
     let flag = if asked.ignore_passwd { "-ignore-passwd " } else { "" };
     format!("`sops-activate {flag}{}`", explain::quoted(&asked.manifest.to_string_lossy()))
@@ -110,7 +118,7 @@ fn activation(asked: &Doctor) -> String {
 fn machine(
     asked: &Doctor,
     plan: &Plan,
-    environment: Environment,
+    mut environment: Environment,
     findings: &mut Findings,
 ) -> (Vec<KeyFacts>, Vec<FileFacts>) {
     let is_privileged = plan.user_mode || survey::is_root();
@@ -122,8 +130,15 @@ fn machine(
     let mounts = MountTable::read();
     let state = run::state(plan, &environment);
     let template_files = load::template_files(plan, Paths::Absolute);
-    let keyring = (!plan.dummy_secrets).then(|| Keyring::collect(&run::sources(plan, environment)));
-    let opening = keyring.as_ref().map(|keyring| Opening::new(plan, keyring));
+    let unit = Unit::of(plan, &asked.manifest);
+    if let Some(unit) = unit.as_ref().filter(|_| !plan.dummy_secrets) {
+        unit.tell(findings);
+        environment.keys = unit.environment(environment.keys);
+    }
+    let mut sources = run::sources(plan, environment);
+    let withheld = unit.as_ref().map(|unit| unit.follow_credentials(&mut sources)).unwrap_or_default();
+    let keyring = (!plan.dummy_secrets).then(|| Keyring::collect(&sources));
+    let opening = keyring.as_ref().map(|keyring| Opening::new(plan, keyring, unit.as_ref(), &withheld));
     let (key_facts, facts, secrets) = if let Some(opening) = &opening {
         opening.keys(&mounts, findings);
         let secrets = decrypted::assemble(plan, opening.documents(), &template_files);
@@ -140,8 +155,9 @@ fn machine(
         (false, true) => Accounts::RootOnly,
         (false, false) => Accounts::system(),
     };
+    let activation = unit.as_ref().and_then(Unit::activation).unwrap_or_else(|| activation(asked));
     let memory = run::memory(plan, state.as_deref());
-    let places = places::Places { plan, mounts: &mounts, memory, activation: activation(asked) };
+    let places = places::Places { plan, mounts: &mounts, memory, activation };
     let owners = places::owners(&secrets, &accounts, findings);
     if is_privileged {
         places.store(&secrets, findings);

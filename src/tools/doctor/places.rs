@@ -177,8 +177,9 @@ impl Places<'_> {
         let entries: Vec<Wanted> = files.iter().zip(owners).filter_map(entry).collect();
         let directories = accounts.directories().ok();
         if entries.len() != files.len() || (directories.is_none() && !self.plan.user_mode) {
-            let text =
-                format!("generation {number} is live; it is not compared while there are other problems");
+            let text = format!(
+                "generation {number} is live; it is compared only when every file and every owner is known"
+            );
             return findings.note(Area::Generation, text);
         }
         match live.differences(&entries, directories) {
