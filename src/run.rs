@@ -1,5 +1,6 @@
 //! The acts, in the order in which they happen.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -12,21 +13,23 @@ use crate::explain::Paths;
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
+use crate::notice;
 use crate::outcome::{self, Outcome};
 use crate::plan::access::Ownership;
-use crate::plan::{InstallMode, OnFailure, Plan, Target};
+use crate::plan::{InstallMode, OnFailure, Plan};
 use crate::sops::document::{Document, Opened};
 use crate::system::accounts::{Accounts, current_user};
 use crate::system::copy::FileCopy;
 use crate::system::file::{FileError, read_regular};
 use crate::system::generation::{Entry, Wanted};
 use crate::system::link::Link;
-use crate::system::live::{Differences, Installed, LiveGeneration};
+use crate::system::live::{Installed, LiveGeneration};
 use crate::system::mount::Backing;
 use crate::system::paths::{self, Memory};
 use crate::system::record;
 use crate::system::store::Store;
-use crate::system::units::{Channel, Messenger, UnitsError};
+use crate::system::units::{Channel, Messenger};
+use crate::system::untold::Untold;
 use crate::system::walk::Trust;
 
 /// Bytes of a manifest at most: ten thousand secrets need about five million.
@@ -182,13 +185,9 @@ fn announce_keys(plan: &Plan, keyring: &Keyring, program: &str) -> Result<(), Di
     for (path, fingerprint) in keyring.imported_pgp() {
         let path = path.display().to_string();
         writeln!(out, "{program}: Imported {} as GPG key with fingerprint {fingerprint}", Printable(&path))
-            .map_err(|error| not_written(&error))?;
+            .map_err(|error| notice::not_written(&error))?;
     }
     Ok(())
-}
-
-fn not_written(error: &std::io::Error) -> Diagnostic {
-    Diagnostic::new(format!("cannot write to standard output: {error}"))
 }
 
 /// Puts everything in place that can be, and says which generation is live then; what goes wrong after the switch goes
@@ -221,41 +220,57 @@ fn activate(
     };
     let opened = Store::open(&store_plan.mount_point, backing, directories, &mut { waiting });
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
-    for warning in warnings {
-        tracing::warn!("{}", Printable(&warning.to_string()));
-    }
-    let symlink = &store_plan.symlink_path;
-    report.extend(store.remove_leftovers(symlink).iter().map(plain));
-    let (live, differences) =
-        go_live(&store, symlink, outcomes, directories, report).map_err(|error| plain(&error))?;
+    warn(&warnings);
+    report.extend(store.remove_leftovers(&store_plan.symlink_path).iter().map(plain));
+    let before = store.live(&store_plan.symlink_path).map_err(|error| plain(&error))?;
+    let (mut untold, problems) = store.untold(before.as_ref()).map_err(|error| plain(&error))?;
+    warn(&problems);
+    let (live, changes) = go_live(plan, &store, before, outcomes, directories, &mut untold, report)
+        .map_err(|error| plain(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
     place(plan, outcomes, &live, state, report);
-    if let Some(differences) = &differences {
-        notify(plan, &changes(differences), outcomes, messenger, report);
-    }
+    notice::tell_machine(plan, untold.units(), messenger, report);
+    report.extend(untold.machine_told().iter().map(plain));
+    notice::tell_users(untold.units(), messenger);
+    report.extend(untold.users_told().iter().map(plain));
+    report.extend(changes.and_then(|changes| notice::log(plan, &changes, false).err()));
     report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
     Ok(Some(live))
 }
 
 /// Makes what is wanted live, in a new generation if it differs from the live one, and says in what; there is nothing
-/// to compare with on the first activation.
+/// to compare with on the first activation. Who is to be told is noted before that, in case that nothing comes after it.
 fn go_live(
+    plan: &Plan,
     store: &Store,
-    symlink: &Path,
+    before: Option<LiveGeneration>,
     outcomes: &[Outcome],
     directories: Ownership,
+    untold: &mut Untold,
     report: &mut Report,
-) -> Result<(LiveGeneration, Option<Differences>), FileError> {
+) -> Result<(LiveGeneration, Option<Changes>), FileError> {
+    let symlink = &plan.store.symlink_path;
     let wanted = wanted(outcomes);
-    let before = store.live(symlink)?;
     let differences = before.as_ref().map(|live| live.differences(&wanted, Some(directories))).transpose()?;
     let staged = match (before, &differences) {
         (Some(live), Some(differences)) if differences.is_empty() => return Ok((live, None)),
         (before, _) => store.stage(symlink, &wanted, before.as_ref())?,
     };
-    let switched = staged.switch(symlink)?;
+    let number = staged.number();
+    let changes = differences.as_ref().map(notice::changes);
+    if let Some(changes) = &changes {
+        warn(untold.add(number, &changes.units(plan, &outcome::failed(outcomes))).err().as_slice());
+    }
+    let switched = staged.switch(symlink).inspect_err(|_| untold.take_back(number))?;
     report.extend(switched.left_behind.iter().map(plain));
-    Ok((switched.live, differences))
+    Ok((switched.live, changes))
+}
+
+/// Tells what keeps no secret away.
+fn warn(warnings: &[impl Display]) {
+    for warning in warnings {
+        tracing::warn!("{}", Printable(&warning.to_string()));
+    }
 }
 
 fn wanted<'d>(outcomes: &[Outcome<'d>]) -> Vec<Wanted<'d>> {
@@ -271,20 +286,20 @@ fn dry_activate(
 ) -> Result<Option<LiveGeneration>, Diagnostic> {
     let Some(live) = find_live(plan)? else { return Ok(None) };
     let differences = live.differences(&wanted(outcomes), None).map_err(|error| plain(&error))?;
-    notify(plan, &changes(&differences), outcomes, messenger, report);
+    let changes = notice::changes(&differences);
+    let mut units = changes.units(plan, &outcome::failed(outcomes));
+    match Untold::before(&plan.store.mount_point, &live) {
+        Ok(before) => units.add(&before),
+        Err(error) => warn(&[error]),
+    }
+    notice::tell_machine(plan, &units, messenger, report);
+    notice::tell_users(&units, messenger);
+    report.extend(notice::log(plan, &changes, true).err());
     Ok(Some(live))
 }
 
 fn find_live(plan: &Plan) -> Result<Option<LiveGeneration>, Diagnostic> {
     LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path).map_err(|error| plain(&error))
-}
-
-fn changes(differences: &Differences) -> Changes {
-    Changes {
-        added: differences.added.iter().map(|name| name.as_str().to_owned()).collect(),
-        modified: differences.modified.iter().map(|name| name.as_str().to_owned()).collect(),
-        removed: differences.removed.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
-    }
 }
 
 /// Links and copies at the paths that secrets ask for, and none where they asked before. What failed is what it is in the
@@ -339,9 +354,7 @@ fn place(
     let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
     let memory = Memory { directory: state, mount_point: &plan.store.mount_point, trust };
     let done = paths::place_all(&wanted, &memory);
-    for warning in done.warnings {
-        tracing::warn!("{}", Printable(&warning.to_string()));
-    }
+    warn(&done.warnings);
     for error in done.failures {
         let wanted = plan
             .targets()
@@ -354,42 +367,6 @@ fn place(
         }
         report.push(diagnostic);
     }
-}
-
-/// Tells the log and systemd. A user's activation tells neither, as in the original, but for the user's own units.
-fn notify(plan: &Plan, changes: &Changes, outcomes: &[Outcome], messenger: &Messenger, report: &mut Report) {
-    let failed = outcome::failed(outcomes);
-    let units = changes.units(plan, &failed);
-    if !plan.user_mode {
-        report.extend(messenger.tell(&units).into_iter().map(|error| not_told(plan, &error)));
-    }
-    // After the machine's own: what users run may hang.
-    for warning in messenger.tell_users(&units) {
-        tracing::warn!("{}", Printable(&warning.to_string()));
-    }
-    if plan.user_mode {
-        return;
-    }
-    if plan.logging.secret_changes {
-        let mut out = std::io::stdout().lock();
-        for line in changes.lines(messenger.channel.is_dry()) {
-            if let Err(error) = writeln!(out, "{}", Printable(&line)) {
-                report.push(not_written(&error));
-                return;
-            }
-        }
-    }
-}
-
-fn not_told(plan: &Plan, error: &UnitsError) -> Diagnostic {
-    let diagnostic = Diagnostic::new(error.to_string());
-    let UnitsError::Unknown { unit, .. } = error else { return diagnostic };
-    let names_it =
-        |target: &&Target| target.restart_units.contains(unit) || target.reload_units.contains(unit);
-    let titles: Vec<&str> = plan.targets().filter(names_it).map(|target| target.title.as_str()).collect();
-    diagnostic
-        .note(format!("named by {}", titles.join(", ")))
-        .help("correct its name in `restartUnits` or `reloadUnits`, or leave it out there")
 }
 
 fn plain(error: &FileError) -> Diagnostic {

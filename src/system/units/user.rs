@@ -50,7 +50,7 @@ struct Manager {
 
 /// Restarts `units` where they run: in every manager there is, or in that of the user who runs this program. Everything
 /// is tried; the failures are returned.
-pub(super) fn restart(units: &[&str], own_only: bool, path: Option<&OsStr>) -> Vec<UserUnitsError> {
+pub(super) fn restart(units: &[String], own_only: bool, path: Option<&OsStr>) -> Vec<UserUnitsError> {
     let mut managers = managers(Path::new(RUNTIME_DIRECTORIES));
     managers.retain(|manager| !own_only || manager.uid == Uid::effective());
     if units.is_empty() || managers.is_empty() {
@@ -61,7 +61,7 @@ pub(super) fn restart(units: &[&str], own_only: bool, path: Option<&OsStr>) -> V
         return vec![UserUnitsError::NoSystemctl];
     };
     let mut arguments = vec!["--user", "--no-block", "try-restart", "--"];
-    arguments.extend(units);
+    arguments.extend(units.iter().map(String::as_str));
     let tell = |manager: &Manager| {
         let uid = manager.uid;
         let environment: Variables = vec![
