@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         return Err(report);
     }
     let before = live_number(&plan);
-    let live = if dry {
+    let activated = if dry {
         dry_activate(&plan, &outcomes, &messenger, &mut report)
     } else {
         activate(&plan, &outcomes, &accounts, &messenger, state.as_deref(), &mut report)
@@ -87,8 +87,8 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     if !dry {
         remember(&plan, before, &arguments.manifest);
     }
-    match live {
-        Ok(live) => report.extend(outcome::table(&plan, &outcomes, live.as_ref(), dry)),
+    match activated {
+        Ok(table) => report.extend(table),
         Err(error) => report.push(error),
     }
     report.or(())
@@ -190,9 +190,8 @@ fn announce_keys(plan: &Plan, keyring: &Keyring, program: &str) -> Result<(), Di
     Ok(())
 }
 
-/// Puts everything in place that can be, and says which generation is live then; what goes wrong after the switch goes
-/// into the report. Where nothing is live and nothing can be installed, there is nothing to do: no empty generation is
-/// made, so that the first secrets that come are the first activation.
+/// Puts everything in place that can be, and tells of it; what goes wrong after the switch goes into the report. Returns
+/// the table of what failed.
 fn activate(
     plan: &Plan,
     outcomes: &[Outcome],
@@ -200,10 +199,30 @@ fn activate(
     messenger: &Messenger,
     state: Option<&Path>,
     report: &mut Report,
-) -> Result<Option<LiveGeneration>, Diagnostic> {
+) -> Result<Option<Diagnostic>, Diagnostic> {
+    let (table, untold) = install(plan, outcomes, accounts, messenger, state, report)?;
+    // Nobody has to wait for this any more: what users run may hang.
+    if let Some(mut untold) = untold {
+        notice::tell_users(untold.units(), messenger);
+        report.extend(untold.users_told().iter().map(plain));
+    }
+    Ok(table)
+}
+
+/// Does all that of an activation for which other runs have to wait. Returns the table of what failed, which is about the
+/// generation that is live now, and who is still to be told. Where nothing is live and nothing can be installed, there is
+/// nothing to do: no empty generation is made, so that the first secrets that come are the first activation.
+fn install(
+    plan: &Plan,
+    outcomes: &[Outcome],
+    accounts: &Accounts,
+    messenger: &Messenger,
+    state: Option<&Path>,
+    report: &mut Report,
+) -> Result<(Option<Diagnostic>, Option<Untold>), Diagnostic> {
     let store_plan = &plan.store;
     if !outcomes.is_empty() && !outcome::has_files(outcomes) && find_live(plan)?.is_none() {
-        return Ok(None);
+        return Ok((outcome::table(plan, outcomes, None, false), None));
     }
     let backing = match (plan.user_mode, store_plan.use_tmpfs) {
         (true, _) => Backing::Existing,
@@ -231,11 +250,9 @@ fn activate(
     place(plan, outcomes, &live, state, report);
     notice::tell_machine(plan, untold.units(), messenger, report);
     report.extend(untold.machine_told().iter().map(plain));
-    notice::tell_users(untold.units(), messenger);
-    report.extend(untold.users_told().iter().map(plain));
     report.extend(changes.and_then(|changes| notice::log(plan, &changes, false).err()));
     report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
-    Ok(Some(live))
+    Ok((outcome::table(plan, outcomes, Some(&live), false), Some(untold)))
 }
 
 /// Makes what is wanted live, in a new generation if it differs from the live one, and says in what; there is nothing
@@ -277,14 +294,14 @@ fn wanted<'d>(outcomes: &[Outcome<'d>]) -> Vec<Wanted<'d>> {
     outcomes.iter().map(|outcome| outcome.wanted).collect()
 }
 
-/// Says what [`activate`] would change, and changes nothing.
+/// Says what [`activate`] would change, and changes nothing. Returns the table of what would fail.
 fn dry_activate(
     plan: &Plan,
     outcomes: &[Outcome],
     messenger: &Messenger,
     report: &mut Report,
-) -> Result<Option<LiveGeneration>, Diagnostic> {
-    let Some(live) = find_live(plan)? else { return Ok(None) };
+) -> Result<Option<Diagnostic>, Diagnostic> {
+    let Some(live) = find_live(plan)? else { return Ok(outcome::table(plan, outcomes, None, true)) };
     let differences = live.differences(&wanted(outcomes), None).map_err(|error| plain(&error))?;
     let changes = notice::changes(&differences);
     let mut units = changes.units(plan, &outcome::failed(outcomes));
@@ -295,7 +312,7 @@ fn dry_activate(
     notice::tell_machine(plan, &units, messenger, report);
     notice::tell_users(&units, messenger);
     report.extend(notice::log(plan, &changes, true).err());
-    Ok(Some(live))
+    Ok(outcome::table(plan, outcomes, Some(&live), true))
 }
 
 fn find_live(plan: &Plan) -> Result<Option<LiveGeneration>, Diagnostic> {

@@ -24,3 +24,4 @@ pub mod survey;
 pub mod units;
 pub mod untold;
 pub mod walk;
+pub mod workers;

@@ -91,6 +91,52 @@ fn a_users_manager_that_fails_is_a_warning() {
     assert_eq!(machine.shell("cat /run/secrets/a"), API_KEY);
 }
 
+#[test]
+fn nobody_waits_for_the_units_of_users() {
+    let Some(machine) = Machine::new() else { return };
+    let _socket = machine.user_manager(0);
+    let is_locked = "flock -n /run/secrets.d true && echo free >> /mnt/calls || echo locked >> /mnt/calls";
+    systemctl(&machine, is_locked);
+    let units = json!({"restartUserUnits": ["agent"]});
+    machine.activate(&a("api_key", units.clone()));
+    machine.activate(&a("database/user", units));
+    assert_eq!(machine.shell("cat /mnt/calls"), "free");
+}
+
+/// Whoever has root's terminal can type on it.
+#[test]
+fn what_runs_as_a_user_has_not_the_terminal_of_root() {
+    let Some(machine) = Machine::new() else { return };
+    if machine.shell("command -v script").is_empty() {
+        eprintln!("skipped: no script(1)");
+        return;
+    }
+    let _socket = machine.user_manager(1501);
+    systemctl(&machine, "{ (true < /dev/tty) 2> /dev/null && echo terminal || echo none; } >> /mnt/calls");
+    let units = json!({"restartUserUnits": ["agent"]});
+    machine.activate(&a("api_key", units.clone()));
+    let (mut key, mut keys) = ("", ["database/user", "api_key"].iter().cycle());
+    let mut on_terminal = |script: &str| {
+        key = keys.next().unwrap();
+        drop(machine.program(&a(key, units.clone())));
+        machine.write("/mnt/script", format!("> /mnt/calls; {script}"));
+        machine
+            .shell("PATH=/mnt/bin:$PATH script -qec 'sh /mnt/script' /dev/null < /dev/null; cat /mnt/calls")
+    };
+    assert_eq!(
+        on_terminal("true < /dev/tty && sops-activate /mnt/manifest.json; true"),
+        "none",
+        "as of a script"
+    );
+    assert_eq!(
+        on_terminal("set -m; sops-activate /mnt/manifest.json; true"),
+        "none",
+        "as the job of a shell"
+    );
+    let said = on_terminal("set -m; sops-activate /mnt/manifest.json 2>&1 | cat; true");
+    assert!(said.contains("cannot part with its terminal") && !said.contains("none"), "{said}");
+}
+
 /// What a run leaves that is killed before it tells the units of generation `number`.
 fn killed_before_telling(machine: &Machine, number: u32, units: &Value) {
     let note = json!({"restart": [], "reload": [], "restart_user": []});

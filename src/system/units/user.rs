@@ -9,11 +9,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Uid};
 
-use crate::system::process::{self, Limits, ProcessError, Variables};
+use crate::system::process::{self, Limits, Output, ProcessError, Variables};
+use crate::system::workers;
 
 /// Where the managers of users have their directories, named by uid; file-hierarchy(7).
 const RUNTIME_DIRECTORIES: &str = "/run/user";
@@ -23,13 +24,24 @@ const SOCKET: &str = "systemd/private";
 const SYSTEMCTL: [&str; 2] = ["/run/current-system/sw/bin/systemctl", "/usr/bin/systemctl"];
 /// `systemctl`'s exit status for a unit that is not there: most users do not have it.
 const NO_SUCH_UNIT: i32 = 5;
-const LIMITS: Limits = Limits { time: Duration::from_secs(10), output: 64 << 10 };
+/// For all managers together.
+const TIME: Duration = Duration::from_secs(10);
+/// Managers that are told at once, so that those that hang do not keep the others waiting.
+const AT_ONCE: usize = 16;
+/// Of what `systemctl` says.
+const OUTPUT_LIMIT: usize = 64 << 10;
 
 /// Why a user's units were not restarted.
 #[derive(Debug, thiserror::Error)]
 pub enum UserUnitsError {
     #[error("'systemctl' is neither on PATH nor in its usual places")]
     NoSystemctl,
+    #[error(
+        "the units of users were not told: this program cannot part with its terminal, and theirs would have it, too (it leads a pipeline or a session)"
+    )]
+    Terminal,
+    #[error("the units of user {uid} were not told: those of others took all the time")]
+    NoTime { uid: Uid },
     #[error("the units of user {uid} were not told: {cause}")]
     Process { uid: Uid, cause: ProcessError },
     #[error("the units of user {uid} were not told: 'systemctl --user try-restart' failed{}", said(.words.as_deref()))]
@@ -60,26 +72,61 @@ pub(super) fn restart(units: &[String], own_only: bool, path: Option<&OsStr>) ->
     let Some(systemctl) = process::find("systemctl".as_ref(), path).or_else(usual) else {
         return vec![UserUnitsError::NoSystemctl];
     };
-    let mut arguments = vec!["--user", "--no-block", "try-restart", "--"];
-    arguments.extend(units.iter().map(String::as_str));
-    let tell = |manager: &Manager| {
-        let uid = manager.uid;
-        let environment: Variables = vec![
-            ("PATH".into(), path.unwrap_or_default().to_owned()),
-            ("XDG_RUNTIME_DIR".into(), manager.runtime_directory.clone().into()),
-        ];
-        let ended = if uid == Uid::effective() {
-            process::run(&systemctl, &arguments, &environment, b"", LIMITS)
-        } else {
-            process::run_as((uid, manager.gid), &systemctl, &arguments, &environment, LIMITS)
-        };
-        let ended = ended.map_err(|cause| UserUnitsError::Process { uid, cause })?;
+    // What is told by root as root may have it.
+    if managers.iter().any(|manager| manager.uid != Uid::effective()) && !process::leave_terminal() {
+        return vec![UserUnitsError::Terminal];
+    }
+    let path = path.unwrap_or_default();
+    tell(&managers, &Order { systemctl: &systemctl, path, units }, TIME)
+}
+
+/// What managers are told.
+struct Order<'o> {
+    systemctl: &'o Path,
+    /// `PATH`
+    path: &'o OsStr,
+    units: &'o [String],
+}
+
+fn tell(managers: &[Manager], order: &Order<'_>, time: Duration) -> Vec<UserUnitsError> {
+    let start = Instant::now();
+    let told = workers::map(managers, AT_ONCE, |manager| {
+        let time = time.saturating_sub(start.elapsed());
+        if time.is_zero() {
+            return Err(UserUnitsError::NoTime { uid: manager.uid });
+        }
+        manager.restart(order, time)
+    });
+    told.into_iter().filter_map(Result::err).collect()
+}
+
+impl Manager {
+    fn restart(&self, order: &Order<'_>, time: Duration) -> Result<(), UserUnitsError> {
+        let uid = self.uid;
+        let mut arguments = vec!["--user", "--no-block", "try-restart", "--"];
+        arguments.extend(order.units.iter().map(String::as_str));
+        let ended = self.ask(order, &arguments, time)?;
         match ended.status.code() {
             Some(0 | NO_SUCH_UNIT) => Ok(()),
             _ => Err(UserUnitsError::Failed { uid, words: process::last_line(&ended.stderr) }),
         }
-    };
-    managers.iter().filter_map(|manager| tell(manager).err()).collect()
+    }
+
+    /// What `systemctl` answers to the user whose manager it is.
+    fn ask(&self, order: &Order<'_>, arguments: &[&str], time: Duration) -> Result<Output, UserUnitsError> {
+        let uid = self.uid;
+        let environment: Variables = vec![
+            ("PATH".into(), order.path.to_owned()),
+            ("XDG_RUNTIME_DIR".into(), self.runtime_directory.clone().into()),
+        ];
+        let limits = Limits { time, output: OUTPUT_LIMIT };
+        let ended = if uid == Uid::effective() {
+            process::run(order.systemctl, arguments, &environment, b"", limits)
+        } else {
+            process::run_as((uid, self.gid), order.systemctl, arguments, &environment, limits)
+        };
+        ended.map_err(|cause| UserUnitsError::Process { uid, cause })
+    }
 }
 
 /// The managers that run, in the order of their users' numbers.
@@ -109,6 +156,35 @@ fn manager(runtime_directory: &Path) -> Option<Manager> {
 mod tests {
     use super::*;
     use std::os::unix::net::UnixListener;
+    use std::process::Command;
+
+    #[test]
+    fn managers_that_hang_take_one_limit_together_and_keep_no_other_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let systemctl = dir.path().join("systemctl");
+        let script =
+            "#!/bin/sh\n: > $XDG_RUNTIME_DIR.told; case $XDG_RUNTIME_DIR in *hangs*) sleep 60;; esac";
+        // By another program: what this one has open to write, another thread may give to a child, and then it is busy.
+        let mut writer = Command::new("/bin/sh");
+        writer.args(["-c", "printf %s \"$1\" > \"$0\" && chmod 700 \"$0\""]).arg(&systemctl).arg(script);
+        assert!(writer.status().unwrap().success());
+        let (uid, gid) = (Uid::effective(), Gid::effective());
+        let manager = |name: String| Manager { uid, gid, runtime_directory: dir.path().join(name) };
+        let order =
+            Order { systemctl: &systemctl, path: env!("PATH").as_ref(), units: &["a.service".into()] };
+        let mut managers: Vec<Manager> =
+            (1..AT_ONCE).map(|number| manager(format!("hangs-{number}"))).collect();
+        managers.extend((0..4).map(|number| manager(format!("fine-{number}"))));
+        let (limit, start) = (Duration::from_secs(3), Instant::now());
+        let failed = tell(&managers, &order, limit);
+        assert!(start.elapsed() < 2 * limit);
+        assert_eq!(failed.len(), AT_ONCE - 1);
+        assert!((0..4).all(|number| dir.path().join(format!("fine-{number}.told")).exists()));
+        let failed = tell(&managers, &order, Duration::ZERO);
+        assert_eq!(failed.len(), managers.len());
+        let all = failed.iter().all(|error| matches!(error, UserUnitsError::NoTime { .. }));
+        assert!(all, "where all time is gone, nobody is asked");
+    }
 
     #[test]
     fn a_manager_is_a_directory_named_by_number_with_a_socket() {
