@@ -78,15 +78,13 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         report.push(aborted);
         return Err(report);
     }
-    let before = live_number(&plan);
     let activated = if dry {
         dry_activate(&plan, &outcomes, &messenger, &mut report)
     } else {
-        activate(&plan, &outcomes, &accounts, &messenger, state.as_deref(), &mut report)
+        let manifest = &arguments.manifest;
+        let memory = Remembering { state: state.as_deref(), manifest };
+        activate(&plan, &outcomes, &accounts, &messenger, memory, &mut report)
     };
-    if !dry {
-        remember(&plan, before, &arguments.manifest);
-    }
     match activated {
         Ok(table) => report.extend(table),
         Err(error) => report.push(error),
@@ -94,19 +92,12 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     report.or(())
 }
 
-fn live_number(plan: &Plan) -> Option<u64> {
-    let live = LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path);
-    live.ok().flatten().map(|live| live.number())
-}
-
-/// Writes down who made a new generation. A user's activation does not: that has no place for state.
-fn remember(plan: &Plan, before: Option<u64>, manifest: &Path) {
-    let mount_point = &plan.store.mount_point;
-    let Ok(Some(live)) = LiveGeneration::find(mount_point, &plan.store.symlink_path) else { return };
-    if !plan.user_mode && before != Some(live.number()) {
-        // Nothing but the answer of `status` depends on it, and early in a boot there may be no place for it.
-        record::remember(Path::new(record::STATE), mount_point, &live, manifest).ok();
-    }
+/// What is remembered of an activation, and where.
+#[derive(Clone, Copy)]
+struct Remembering<'a> {
+    /// The directory for state; none where a user has no home.
+    state: Option<&'a Path>,
+    manifest: &'a Path,
 }
 
 /// The plan that the manifest makes.
@@ -197,10 +188,10 @@ fn activate(
     outcomes: &[Outcome],
     accounts: &Accounts,
     messenger: &Messenger,
-    state: Option<&Path>,
+    memory: Remembering,
     report: &mut Report,
 ) -> Result<Option<Diagnostic>, Diagnostic> {
-    let (table, untold) = install(plan, outcomes, accounts, messenger, state, report)?;
+    let (table, untold) = install(plan, outcomes, accounts, messenger, memory, report)?;
     // Nobody has to wait for this any more: what users run may hang.
     if let Some(mut untold) = untold {
         notice::tell_users(untold.units(), messenger);
@@ -217,7 +208,7 @@ fn install(
     outcomes: &[Outcome],
     accounts: &Accounts,
     messenger: &Messenger,
-    state: Option<&Path>,
+    memory: Remembering,
     report: &mut Report,
 ) -> Result<(Option<Diagnostic>, Option<Untold>), Diagnostic> {
     let store_plan = &plan.store;
@@ -242,12 +233,18 @@ fn install(
     warn(&warnings);
     report.extend(store.remove_leftovers(&store_plan.symlink_path).iter().map(plain));
     let before = store.live(&store_plan.symlink_path).map_err(|error| plain(&error))?;
+    let number_before = before.as_ref().map(LiveGeneration::number);
     let (mut untold, problems) = store.untold(before.as_ref()).map_err(|error| plain(&error))?;
     warn(&problems);
     let (live, changes) = go_live(plan, &store, before, outcomes, directories, &mut untold, report)
         .map_err(|error| plain(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
-    place(plan, outcomes, &live, state, report);
+    if !plan.user_mode && number_before != Some(live.number()) {
+        // Who made a generation: nothing but the answer of `status` depends on it, early in a boot there may be no place
+        // for it, and a user's activation has none.
+        record::remember(Path::new(record::STATE), &store_plan.mount_point, &live, memory.manifest).ok();
+    }
+    place(plan, outcomes, &live, memory.state, report);
     notice::tell_machine(plan, untold.units(), messenger, report);
     report.extend(untold.machine_told().iter().map(plain));
     report.extend(changes.and_then(|changes| notice::log(plan, &changes, false).err()));

@@ -426,6 +426,16 @@ fn a_second_run_makes_no_call_that_changes_anything_but_locks_and_what_it_says()
     }
 }
 
+/// Else it could say of the generation of one run that another one made it.
+#[test]
+fn who_made_a_generation_is_written_down_while_no_other_run_can_make_one() {
+    let Some(machine) = Machine::with_strace() else { return };
+    let calls = machine.calls(Run::Second);
+    let is_record = |call: &Call| call.name.starts_with("rename") && call.text.contains("made-by-");
+    let written = calls.iter().position(is_record).unwrap();
+    assert!(written < calls.iter().position(|call| call.text.contains("LOCK_UN")).unwrap());
+}
+
 #[test]
 fn what_cannot_be_cleared_away_is_told_beside_what_failed() {
     let Some(machine) = Machine::with_strace() else { return };
