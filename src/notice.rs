@@ -1,12 +1,13 @@
 //! What is said of a change when it is done, or would be: to the units that use what changed, and in the log.
 
+use std::fmt::Display;
 use std::io::Write as _;
 
 use crate::changes::{Changes, Units};
 use crate::diagnostic::{Diagnostic, Printable, Report};
 use crate::plan::{Plan, Target};
 use crate::system::live::Differences;
-use crate::system::units::{Messenger, UnitsError};
+use crate::system::units::{Messenger, UnitsError, UserUnitsError};
 
 /// Names for the log and for units.
 #[must_use]
@@ -24,9 +25,19 @@ pub fn tell_machine(plan: &Plan, units: &Units, messenger: &Messenger, report: &
 }
 
 /// Tells the units of users. Everything is tried.
-pub fn tell_users(units: &Units, messenger: &Messenger) {
-    for warning in messenger.tell_users(units) {
-        tracing::warn!("{}", Printable(&warning.to_string()));
+pub fn tell_users(plan: &Plan, units: &Units, messenger: &Messenger, report: &mut Report) {
+    for error in messenger.tell_users(units) {
+        let (UserUnitsError::Unknown { unit } | UserUnitsError::NobodyHas { unit }) = &error else {
+            tracing::warn!("{}", Printable(&error.to_string()));
+            continue;
+        };
+        let Some(titles) = named_by(plan, unit, |target| [&target.restart_user_units]) else { continue };
+        if let UserUnitsError::Unknown { .. } = error {
+            report.push(misnamed(&error, &titles, "`restartUserUnits`"));
+        } else {
+            let warning = format!("{error}; it is named by {titles} in `restartUserUnits`");
+            tracing::warn!("{}", Printable(&warning));
+        }
     }
 }
 
@@ -51,15 +62,25 @@ pub fn not_written(error: &std::io::Error) -> Diagnostic {
     Diagnostic::new(format!("cannot write to standard output: {error}"))
 }
 
-/// None for a unit that nobody names: a run before this one was killed, and the unit has gone with its secret since.
 fn not_told(plan: &Plan, error: &UnitsError) -> Option<Diagnostic> {
-    let diagnostic = Diagnostic::new(error.to_string());
-    let UnitsError::Unknown { unit, .. } = error else { return Some(diagnostic) };
-    let names_it =
-        |target: &&Target| target.restart_units.contains(unit) || target.reload_units.contains(unit);
+    let UnitsError::Unknown { unit, .. } = error else { return Some(Diagnostic::new(error.to_string())) };
+    let titles = named_by(plan, unit, |target| [&target.restart_units, &target.reload_units])?;
+    Some(misnamed(error, &titles, "`restartUnits` or `reloadUnits`"))
+}
+
+fn misnamed(error: &impl Display, titles: &str, fields: &str) -> Diagnostic {
+    let help = format!("correct its name in {fields}, or leave it out there");
+    Diagnostic::new(error.to_string()).note(format!("named by {titles}")).help(help)
+}
+
+/// The secrets and templates that name the unit in one of their lists. There are none when a run before this one was
+/// killed, and the unit has gone with its secret since.
+fn named_by<'p, const N: usize>(
+    plan: &'p Plan,
+    unit: &String,
+    lists: impl Fn(&'p Target) -> [&'p Vec<String>; N],
+) -> Option<String> {
+    let names_it = |target: &&'p Target| lists(target).iter().any(|list| list.contains(unit));
     let titles: Vec<&str> = plan.targets().filter(names_it).map(|target| target.title.as_str()).collect();
-    let told = diagnostic
-        .note(format!("named by {}", titles.join(", ")))
-        .help("correct its name in `restartUnits` or `reloadUnits`, or leave it out there");
-    (!titles.is_empty()).then_some(told)
+    (!titles.is_empty()).then(|| titles.join(", "))
 }

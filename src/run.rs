@@ -194,7 +194,7 @@ fn activate(
     let (table, untold) = install(plan, outcomes, accounts, messenger, memory, report)?;
     // Nobody has to wait for this any more: what users run may hang.
     if let Some(mut untold) = untold {
-        notice::tell_users(untold.units(), messenger);
+        notice::tell_users(plan, untold.units(), messenger, report);
         report.extend(untold.users_told().iter().map(plain));
     }
     Ok(table)
@@ -307,7 +307,7 @@ fn dry_activate(
         Err(error) => warn(&[error]),
     }
     notice::tell_machine(plan, &units, messenger, report);
-    notice::tell_users(&units, messenger);
+    notice::tell_users(plan, &units, messenger, report);
     report.extend(notice::log(plan, &changes, true).err());
     Ok(outcome::table(plan, outcomes, Some(&live), true))
 }

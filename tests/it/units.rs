@@ -56,10 +56,7 @@ fn a_unit_that_does_not_exist_is_told_with_the_secret_that_names_it() {
 fn units_of_users_are_restarted_by_the_user_with_nothing_of_ours_in_the_environment() {
     let Some(machine) = Machine::new() else { return };
     let _socket = machine.user_manager(1501);
-    systemctl(
-        &machine,
-        "echo $(id -u):$(id -g):$(id -G) $XDG_RUNTIME_DIR [$SOPS_AGE_KEY] $* >> /mnt/calls; exit 5",
-    );
+    systemctl(&machine, "echo $(id -u):$(id -g):$(id -G) $XDG_RUNTIME_DIR [$SOPS_AGE_KEY] $* >> /mnt/calls");
     let units = json!({"restartUserUnits": ["agent", "b.socket"]});
     machine.shell("mkdir -p /run/user/1502/systemd");
     machine.activate(&a("api_key", units.clone()));
@@ -89,6 +86,52 @@ fn a_users_manager_that_fails_is_a_warning() {
     let stderr = "sops-install-secrets: warning: the units of user 1501 were not told: 'systemctl --user try-restart' failed: nonsense\n";
     assert_eq!(ran, Answer::said("", stderr));
     assert_eq!(machine.shell("cat /run/secrets/a"), API_KEY);
+}
+
+/// Answers for the managers of users as `systemctl` does: all have `good`, nobody has `typo`, and root alone has `roots`.
+const MANAGERS: &str = "[ $2 = show ] || exit 5
+    for unit; do case $unit in
+        good.service) echo LoadState=loaded; echo;;
+        roots.service) [ $(id -u) = 0 ] && echo LoadState=loaded || echo LoadState=not-found; echo;;
+        *.service) echo LoadState=not-found; echo;;
+    esac; done";
+
+#[test]
+fn a_unit_that_no_user_has_is_a_warning_when_all_were_asked() {
+    let Some(machine) = Machine::new() else { return };
+    let _sockets = [machine.user_manager(0), machine.user_manager(1501)];
+    systemctl(&machine, MANAGERS);
+    let units = json!({"restartUserUnits": ["good", "typo", "roots"]});
+    machine.activate(&a("api_key", units.clone()));
+    let warning = "sops-install-secrets: warning: no user who is logged in or lingers has a unit 'typo.service'; \
+                   it is named by secret 'a' in `restartUserUnits`\n";
+    assert_eq!(machine.run(&a("database/user", units.clone())), Answer::said("", warning));
+    systemctl(&machine, &format!("[ $(id -u) = 0 ] || exit 1\n{MANAGERS}"));
+    let ran = machine.run(&a("api_key", units));
+    assert!(ran.stderr.contains("of user 1501 were not told") && !ran.stderr.contains("typo"), "{ran:?}");
+}
+
+#[test]
+fn a_unit_that_a_user_who_activates_does_not_have_is_an_error() {
+    let Some(machine) = Machine::new() else { return };
+    let _socket = machine.user_manager(0);
+    systemctl(&machine, MANAGERS);
+    let units = |key| {
+        let mut wanted = a(key, json!({"restartUserUnits": ["good", "typo"], "path": "%r/secrets/a"}));
+        wanted["userMode"] = true.into();
+        wanted["secretsMountPoint"] = "%r/secrets.d".into();
+        wanted["symlinkPath"] = "%r/secrets".into();
+        wanted
+    };
+    let run =
+        |key| answer(machine.program(&units(key)).env("XDG_RUNTIME_DIR", "/run/user/0").env("HOME", "/mnt"));
+    assert_eq!(run("api_key").code, Some(0));
+    let ran = run("database/user");
+    let error = "sops-install-secrets: error: there is no unit 'typo.service', so 'systemctl --user try-restart' did nothing for it\n  \
+                 named by secret 'a'\n\
+                 help: correct its name in `restartUserUnits`, or leave it out there\n";
+    assert!(ran.code == Some(1) && ran.stderr.ends_with(error), "{ran:?}");
+    assert_eq!(machine.shell("cat /run/user/0/secrets/a; ls -A /run/user/0/secrets.d"), format!("{USER}2"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! Everything that a user owns may be a trap: each manager is asked by a program that is that user, has nothing of
 //! ours in its environment, and may not take long. So what a user's manager says is a warning at most, and never
-//! fails an activation of the machine.
+//! fails an activation of the machine. Only who activates their own secrets is to blame for a name that is wrong.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -22,7 +22,7 @@ const RUNTIME_DIRECTORIES: &str = "/run/user";
 const SOCKET: &str = "systemd/private";
 /// Activation scripts have no `PATH`.
 const SYSTEMCTL: [&str; 2] = ["/run/current-system/sw/bin/systemctl", "/usr/bin/systemctl"];
-/// `systemctl`'s exit status for a unit that is not there: most users do not have it.
+/// `systemctl`'s exit status for a unit that is not there: many a user does not have it.
 const NO_SUCH_UNIT: i32 = 5;
 /// For all managers together.
 const TIME: Duration = Duration::from_secs(10);
@@ -42,6 +42,12 @@ pub enum UserUnitsError {
     Terminal,
     #[error("the units of user {uid} were not told: those of others took all the time")]
     NoTime { uid: Uid },
+    /// All others were told.
+    #[error("there is no unit '{unit}', so 'systemctl --user try-restart' did nothing for it")]
+    Unknown { unit: String },
+    /// It may be that of a user who is not there.
+    #[error("no user who is logged in or lingers has a unit '{unit}'")]
+    NobodyHas { unit: String },
     #[error("the units of user {uid} were not told: {cause}")]
     Process { uid: Uid, cause: ProcessError },
     #[error("the units of user {uid} were not told: 'systemctl --user try-restart' failed{}", said(.words.as_deref()))]
@@ -77,7 +83,11 @@ pub(super) fn restart(units: &[String], own_only: bool, path: Option<&OsStr>) ->
         return vec![UserUnitsError::Terminal];
     }
     let path = path.unwrap_or_default();
-    tell(&managers, &Order { systemctl: &systemctl, path, units }, TIME)
+    let (mut errors, unknown) = tell(&managers, &Order { systemctl: &systemctl, path, units }, TIME);
+    errors.extend(unknown.into_iter().map(|unit| {
+        if own_only { UserUnitsError::Unknown { unit } } else { UserUnitsError::NobodyHas { unit } }
+    }));
+    errors
 }
 
 /// What managers are told.
@@ -88,45 +98,76 @@ struct Order<'o> {
     units: &'o [String],
 }
 
-fn tell(managers: &[Manager], order: &Order<'_>, time: Duration) -> Vec<UserUnitsError> {
+/// What failed, and the units that no manager has, if all have answered.
+fn tell(managers: &[Manager], order: &Order<'_>, time: Duration) -> (Vec<UserUnitsError>, Vec<String>) {
     let start = Instant::now();
-    let told = workers::map(managers, AT_ONCE, |manager| {
-        let time = time.saturating_sub(start.elapsed());
-        if time.is_zero() {
-            return Err(UserUnitsError::NoTime { uid: manager.uid });
-        }
-        manager.restart(order, time)
-    });
-    told.into_iter().filter_map(Result::err).collect()
+    let told = workers::map(managers, AT_ONCE, |manager| manager.restart(order, start, time));
+    let unknown_to_all = |unit: &&String| {
+        let mut answers = told.iter();
+        answers.all(|answer| answer.as_ref().is_ok_and(|unknown| unknown.contains(unit)))
+    };
+    let unknown = order.units.iter().filter(unknown_to_all).cloned().collect();
+    (told.into_iter().filter_map(Result::err).collect(), unknown)
 }
 
 impl Manager {
-    fn restart(&self, order: &Order<'_>, time: Duration) -> Result<(), UserUnitsError> {
+    /// Returns the units that it does not have.
+    fn restart<'o>(
+        &self,
+        order: &Order<'o>,
+        start: Instant,
+        time: Duration,
+    ) -> Result<Vec<&'o String>, UserUnitsError> {
         let uid = self.uid;
-        let mut arguments = vec!["--user", "--no-block", "try-restart", "--"];
-        arguments.extend(order.units.iter().map(String::as_str));
-        let ended = self.ask(order, &arguments, time)?;
-        match ended.status.code() {
-            Some(0 | NO_SUCH_UNIT) => Ok(()),
-            _ => Err(UserUnitsError::Failed { uid, words: process::last_line(&ended.stderr) }),
+        let left = || time.saturating_sub(start.elapsed());
+        if left().is_zero() {
+            return Err(UserUnitsError::NoTime { uid });
+        }
+        let told = self.ask(order, &["--no-block", "try-restart", "--"], left())?;
+        match told.status.code() {
+            Some(0) => Ok(Vec::new()),
+            Some(NO_SUCH_UNIT) => {
+                // They were told: that it is not known which are missing is no failure.
+                let states = self.ask(order, &["show", "--property=LoadState", "--"], left());
+                Ok(states.map(|states| not_found(order.units, states.stdout.expose())).unwrap_or_default())
+            }
+            _ => Err(UserUnitsError::Failed { uid, words: process::last_line(&told.stderr) }),
         }
     }
 
     /// What `systemctl` answers to the user whose manager it is.
-    fn ask(&self, order: &Order<'_>, arguments: &[&str], time: Duration) -> Result<Output, UserUnitsError> {
+    fn ask(&self, order: &Order<'_>, verb: &[&str], time: Duration) -> Result<Output, UserUnitsError> {
         let uid = self.uid;
+        let units = order.units.iter().map(String::as_str);
+        let arguments: Vec<&str> = ["--user"].into_iter().chain(verb.iter().copied()).chain(units).collect();
         let environment: Variables = vec![
             ("PATH".into(), order.path.to_owned()),
             ("XDG_RUNTIME_DIR".into(), self.runtime_directory.clone().into()),
         ];
         let limits = Limits { time, output: OUTPUT_LIMIT };
         let ended = if uid == Uid::effective() {
-            process::run(order.systemctl, arguments, &environment, b"", limits)
+            process::run(order.systemctl, &arguments, &environment, b"", limits)
         } else {
-            process::run_as((uid, self.gid), order.systemctl, arguments, &environment, limits)
+            process::run_as((uid, self.gid), order.systemctl, &arguments, &environment, limits)
         };
         ended.map_err(|cause| UserUnitsError::Process { uid, cause })
     }
+}
+
+/// Those of `units` that are not found, by what `systemctl show` says of each in turn. A manager that answers something
+/// else has all.
+fn not_found<'u>(units: &'u [String], states: &[u8]) -> Vec<&'u String> {
+    let lines = states.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"LoadState="));
+    let states: Vec<&[u8]> = lines.collect();
+    if states.len() != units.len() {
+        return Vec::new();
+    }
+    units
+        .iter()
+        .zip(states)
+        .filter(|(_, state)| *state == b"LoadState=not-found")
+        .map(|(unit, _)| unit)
+        .collect()
 }
 
 /// The managers that run, in the order of their users' numbers.
@@ -176,11 +217,11 @@ mod tests {
             (1..AT_ONCE).map(|number| manager(format!("hangs-{number}"))).collect();
         managers.extend((0..4).map(|number| manager(format!("fine-{number}"))));
         let (limit, start) = (Duration::from_secs(3), Instant::now());
-        let failed = tell(&managers, &order, limit);
+        let (failed, unknown) = tell(&managers, &order, limit);
         assert!(start.elapsed() < 2 * limit);
-        assert_eq!(failed.len(), AT_ONCE - 1);
+        assert_eq!((failed.len(), unknown.len()), (AT_ONCE - 1, 0));
         assert!((0..4).all(|number| dir.path().join(format!("fine-{number}.told")).exists()));
-        let failed = tell(&managers, &order, Duration::ZERO);
+        let (failed, _) = tell(&managers, &order, Duration::ZERO);
         assert_eq!(failed.len(), managers.len());
         let all = failed.iter().all(|error| matches!(error, UserUnitsError::NoTime { .. }));
         assert!(all, "where all time is gone, nobody is asked");
