@@ -23,4 +23,6 @@ pub mod service;
 pub mod store;
 pub mod survey;
 pub mod units;
+pub mod untold;
 pub mod walk;
+pub mod workers;

@@ -4,7 +4,7 @@
 //! rename. It is known again by the moment of its last change, which is set by us: a digest would tell of the secret,
 //! and the number of an inode is known only when the file is there, too late to be remembered.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -30,6 +30,18 @@ pub struct FileCopy<'a> {
 }
 
 impl FileCopy<'_> {
+    /// A copy inside of the store would be a file of a generation that no secret asks for. The plan refuses paths that are
+    /// below it by their names; this, those that lead there through a symlink.
+    pub(super) fn check_outside(&self, store: &Path) -> Result<(), PathError> {
+        let Ok(real_store) = fs::canonicalize(store) else { return Ok(()) };
+        let nearest = self.path.ancestors().skip(1).find_map(|directory| fs::canonicalize(directory).ok());
+        if nearest.is_some_and(|directory| directory.starts_with(real_store)) {
+            let (path, store) = (self.path.clone(), store.to_owned());
+            return Err(PathError::IntoStore { action: "write", path, store });
+        }
+        Ok(())
+    }
+
     /// When the file that stands there was last changed, if it has these bytes, permissions and owner.
     pub(super) fn find(&self, trust: Trust) -> Result<Option<Stamp>, PathError> {
         let Some(place) = self.errand(trust).go(Missing::Left)? else { return Ok(None) };

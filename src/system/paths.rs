@@ -100,11 +100,20 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     let stamp = Stamp::now();
 
     let links: Vec<&Link> = wanted.iter().filter_map(Wanted::link).collect();
-    let copies: Vec<Copying> =
-        wanted.iter().filter_map(|wanted| Some(Copying::new(wanted.copy()?, &before, trust))).collect();
+    let mut copies = Vec::new();
+    let mut after: BTreeSet<Entry> = BTreeSet::new();
+    for copy in wanted.iter().filter_map(Wanted::copy) {
+        match copy.check_outside(memory.mount_point) {
+            Ok(()) => copies.push(Copying::new(copy, &before, trust)),
+            Err(error) => {
+                after.extend(at(&before, &copy.path));
+                done.failures.push(error);
+            }
+        }
+    }
     let paths: BTreeSet<&Path> = wanted.iter().map(Wanted::path).collect();
     let kept = wanted.iter().filter(|wanted| matches!(wanted, Wanted::AsBefore(_))).map(Wanted::path);
-    let mut after: BTreeSet<Entry> = kept.flat_map(|path| at(&before, path)).collect();
+    after.extend(kept.flat_map(|path| at(&before, path)));
     after.extend(links.iter().map(|link| entry_of(link)));
     after.extend(copies.iter().map(|copying| copying.entry(stamp)));
 
@@ -222,11 +231,14 @@ impl<'c> Copying<'c> {
 
     /// What is to be remembered now. The same file is made again to be told from another store's, unless that would be
     /// forgotten, and it would be made again in every run.
+    ///
+    /// It is looked at once more: it may have stood at another path, too, from which it was removed.
     fn make(&self, is_remembered: bool, stamp: Stamp, trust: Trust) -> Result<Entry, PathError> {
+        let stands = |modified| self.copy.find(trust).is_ok_and(|found| found == Some(modified));
         let modified = match self.standing {
-            Standing::Known(modified) => modified,
-            Standing::Same(modified) if !is_remembered => modified,
-            Standing::Same(_) | Standing::Other => self.copy.make(stamp, trust)?,
+            Standing::Known(modified) if stands(modified) => modified,
+            Standing::Same(modified) if !is_remembered && stands(modified) => modified,
+            Standing::Known(_) | Standing::Same(_) | Standing::Other => self.copy.make(stamp, trust)?,
         };
         Ok(copy_of(self.copy, modified))
     }

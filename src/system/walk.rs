@@ -48,6 +48,8 @@ pub enum PathError {
     UntrustedSymlink { action: &'static str, path: PathBuf, symlink: PathBuf },
     #[error("cannot {action} '{}': it has '..' below a directory that others than root can write", path.display())]
     UntrustedParent { action: &'static str, path: PathBuf },
+    #[error("cannot {action} '{}': it leads into '{}', and a copy has to lie outside of it", path.display(), store.display())]
+    IntoStore { action: &'static str, path: PathBuf, store: PathBuf },
     #[error("cannot {action} '{}': it is not an absolute path that ends in a name", path.display())]
     NotAPath { action: &'static str, path: PathBuf },
 }
@@ -306,6 +308,7 @@ impl PathError {
             Self::DirectoryInTheWay { path, .. }
             | Self::UntrustedSymlink { path, .. }
             | Self::UntrustedParent { path, .. }
+            | Self::IntoStore { path, .. }
             | Self::NotAPath { path, .. } => path,
         }
     }
@@ -319,7 +322,7 @@ impl PathError {
                     .iter()
                     .any(|errno| error.errno() == Some(*errno as i32))
             }
-            Self::DirectoryInTheWay { .. } => false,
+            Self::DirectoryInTheWay { .. } | Self::IntoStore { .. } => false,
             Self::UntrustedSymlink { .. } | Self::UntrustedParent { .. } | Self::NotAPath { .. } => true,
         }
     }
@@ -334,6 +337,9 @@ impl PathError {
                 "give the secret a path that leads where '{}' does without going through it",
                 symlink.display()
             )),
+            Self::IntoStore { store, .. } => {
+                Some(format!("set its path to where the file is to be, outside of '{}'", store.display()))
+            }
             Self::UntrustedParent { .. } => Some("give the secret a path without '..'".into()),
             Self::NotAPath { .. } | Self::File(_) => None,
         }

@@ -691,3 +691,43 @@ fn the_doctor_knows_a_copy_from_what_stands_in_its_way() {
         assert!(says().ends_with(&format!("{problem}{why}")), "{}", says());
     }
 }
+
+/// `/var/run` is another name of `/run`.
+fn with_var_run(machine: &Machine) {
+    machine.shell("test -h /var/run || { rm -rf /var/run; ln -s /run /var/run; }");
+}
+
+#[test]
+fn a_copy_stays_when_it_is_asked_for_by_another_name_of_its_path() {
+    let Some(machine) = Machine::new() else { return };
+    with_var_run(&machine);
+    let by = |path: &str| one(copied("a", path));
+    machine.activate(&by("/var/run/app/key"));
+    machine.activate(&by("/run/app/key"));
+    assert_eq!(machine.look("/run/app/key"), format!("f400 0:0\n{API_KEY}"));
+    machine.activate(&by("/var/run/app/key"));
+    // The list cannot be written.
+    let state = "/var/lib/sops-activate";
+    machine.shell(&format!("mount --bind {state} {state} && mount -o remount,bind,ro {state}"));
+    let ran = machine.run(&by("/run/app/key"));
+    assert!(ran.code == Some(0) && ran.stderr.contains("read-only file system"), "{ran:?}");
+    assert_eq!(machine.look("/run/app/key"), format!("f400 0:0\n{API_KEY}"));
+}
+
+#[test]
+fn a_copy_that_would_lie_in_the_store_by_another_name_is_refused() {
+    let Some(machine) = Machine::new() else { return };
+    with_var_run(&machine);
+    machine.activate(&without_links());
+    let before = machine.shell("find /run -printf '%p %C@\n'");
+    for path in ["/var/run/secrets/b", "/var/run/secrets.d/1/b/c", "/var/run/secrets.d/b"] {
+        let ran = machine.run(&one(copied("a", path)));
+        let error = format!(
+            "sops-install-secrets: error: cannot write '{path}': it leads into '/run/secrets.d', and a copy has to lie outside of it\n  \
+             secret 'a' is in place all the same, at '/run/secrets/a'\n\
+             help: set its path to where the file is to be, outside of '/run/secrets.d'\n"
+        );
+        assert_eq!(ran, Answer { code: Some(1), stdout: String::new(), stderr: error });
+        assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before);
+    }
+}
