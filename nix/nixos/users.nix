@@ -7,15 +7,20 @@
   ...
 }: let
   installation = import ./installation.nix {inherit config lib options pkgs;};
-  inherit (installation) machine scripts secretsForUsers templatesForUsers units;
+  inherit (installation) leftovers machine scripts secretsForUsers templatesForUsers units;
 
-  manifest = installation.manifest {
-    name = "manifest-for-users";
-    secrets = secretsForUsers;
-    templates = templatesForUsers;
+  store = {
     mountPoint = "/run/secrets-for-users.d";
     symlinkPath = "/run/secrets-for-users";
   };
+  manifest = installation.manifest (
+    store
+    // {
+      name = "manifest-for-users";
+      secrets = secretsForUsers;
+      templates = templatesForUsers;
+    }
+  );
   # No user can be looked up yet: all files belong to root.
   arguments = "-ignore-passwd ${manifest}";
 in {
@@ -53,6 +58,18 @@ in {
         # A new password is in the file, whose name userborn knows, so userborn sees no change of its own.
         (lib.mkIf machine.userborn {userborn.restartTriggers = ["${manifest}"];})
       ]);
+    }
+
+    {
+      systemd.services = lib.mkIf leftovers.forUsers {
+        sops-remove-leftovers-for-users = installation.leftoversUnit (
+          store
+          // {
+            description = "Remove secrets for users that are no longer declared";
+            inherit arguments;
+          }
+        );
+      };
     }
 
     (lib.optionalAttrs (!machine.foreign) {

@@ -55,6 +55,24 @@ in {
           not told. `abort`: nothing is changed. In either case what failed is told, and the unit or the script fails.
         '';
       };
+      removeLeftovers = mkOption {
+        type = types.bool;
+        default = false;
+        description =
+          if userMode
+          then ''
+            Remove what earlier generations have put in place where no secret and no template is declared any more: their files, links and
+            copies. For that the program has to be installed. As long as there is a secret this is done in any case.
+          ''
+          else ''
+            Remove what earlier configurations have put in place where no secret and no template is declared any more: their files, links
+            and copies. For that the program has to be on the machine, so it is not done by itself: set it when you remove the last
+            secret, until the next switch or boot. An activation script tells where it is missing.
+
+            As long as there is any secret or template, this is done in any case, for the others as well as for all of one kind (those
+            with {option}`sops.secrets.<name>.neededForUsers`, or those without).
+          '';
+      };
       environment = mkOption {
         type = types.attrsOf (types.either types.str types.path);
         default = {};
