@@ -56,7 +56,10 @@ in {
               # Owners are looked up by name.
               after = ["systemd-sysusers.service" "userborn.service"];
               # Only the mounts that are needed, not local-fs.target: a file system that is opened with a secret is part of that.
-              unitConfig.RequiresMountsFor = installation.mountsFor (keyPaths ++ mountsForLinks);
+              unitConfig = {
+                RequiresMountsFor = installation.mountsFor (keyPaths ++ mountsForLinks);
+                WantsMountsFor = installation.mountsForState;
+              };
             }
           ];
         })

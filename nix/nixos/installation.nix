@@ -45,7 +45,7 @@ in rec {
     forUsers = clears && !anyForUsers;
   };
   # Where the program remembers what it put outside of a store: its name is the mount point as systemd writes paths.
-  listOf = mountPoint: "/var/lib/sops-activate/${lib.replaceStrings ["-" "/"] ["\\x2d" "-"] (lib.removePrefix "/" mountPoint)}.json";
+  listOf = mountPoint: "${state}/${lib.replaceStrings ["-" "/"] ["\\x2d" "-"] (lib.removePrefix "/" mountPoint)}.json";
 
   keyPaths =
     lib.optional (sops.gnupg.home != null) sops.gnupg.home
@@ -174,6 +174,15 @@ in rec {
       ${call}
     )
   '';
+
+  # For WantsMountsFor=: where the program remembers what it put outside of the store. Found empty there, a list of before would remove
+  # nothing, and one that is written below a mount point is hidden by what is mounted there. But no secret is worth less than a list:
+  # a mount that fails must not keep them away, so it is not among those that are required; and one that may be absent, or comes with
+  # the network, is not waited for. systemd has the setting since 256; an older one would warn of it at every boot.
+  mountsForState =
+    lib.optionals (lib.versionAtLeast (config.systemd.package.version or "256") "256")
+    (lib.filter (path: !mounts.onRemote path && !mounts.onOptional path) [state]);
+  state = "/var/lib/sops-activate";
 
   # For RequiresMountsFor=: without the mounts, some secrets could not be opened, or would be linked below a mount point.
   mountsFor = paths: map escape.path (lib.unique (lib.filter (path: !mounts.onRemote path) (map toString paths)));

@@ -51,7 +51,8 @@ in {
               # No RequiresMountsFor= for the keys. Device nodes, and with them all mounts, come after the users
               # (systemd-tmpfiles-setup-dev.service, local-fs-pre.target), so a mount that is not there from the initrd cannot be
               # waited for; and one that is would still be part of a cycle at shutdown, where all of this is stopped in reverse. A
-              # warning asks for `neededForBoot` instead.
+              # warning asks for `neededForBoot` instead. No WantsMountsFor= for the list of links either, for the same reason: it
+              # orders as well. NixOS mounts /var/lib in the initrd, so only a file system of its own below that is missing here.
             }
           ];
         }
