@@ -118,7 +118,8 @@ in {
         tellOfSecretsLeft =
           lib.stringAfter ["specialfs"] ''
             for list in ${lib.escapeShellArgs (map installation.listOf ["/run/secrets.d" "/run/secrets-for-users.d"])}; do
-              [ ! -e "$list" ] || echo "warning: secrets that are no longer declared left links or copies behind ($list): to remove them, set sops.removeLeftovers = true;" >&2
+              [ ! -e "$list" ] ||
+                echo "warning: secrets that are no longer declared left links or copies ($list); set sops.removeLeftovers = true;" >&2
             done
           ''
           // installation.dryRuns;

@@ -69,6 +69,7 @@ in rec {
     import ../manifest.nix {inherit lib pkgs sops;} {
       inherit name secrets templates;
       inherit (sops) validationPackage;
+      hostName = config.networking.hostName or "";
       placement = {
         secretsMountPoint = mountPoint;
         inherit symlinkPath;

@@ -147,6 +147,6 @@ fn help(file: &SopsFile, host: &Host, groups: usize) -> String {
     let wanted = host.recipients.iter().find(|recipient| recipient.list == List::Age);
     let recipient = wanted.or(host.recipients.first()).map(|one| one.text.as_str()).unwrap_or_default();
     let place = if groups > 1 { "a key group that it has no key for" } else { "the keys of this file" };
-    let path = explain::for_shell(&file.path);
-    format!("in .sops.yaml, add {recipient} to {place}; run `sops updatekeys {path}`, and deploy again")
+    let run = explain::updatekeys(&file.path, "");
+    format!("in .sops.yaml, add {recipient} to {place}; run {run}, and deploy again")
 }
