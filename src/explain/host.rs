@@ -1,9 +1,10 @@
-//! That a host could not open a sops file, told where it is built: from its public keys, and without any key here.
+//! That a host could not open a sops file, told from its public keys, and without any key here: where it is built, and
+//! where it is asked about.
 
 use super::locked::label;
-use super::{Needed, updatekeys};
-use crate::diagnostic::{Diagnostic, in_repository};
-use crate::plan::{Host, SopsFile};
+use super::{Needed, Paths, updatekeys};
+use crate::diagnostic::Diagnostic;
+use crate::plan::SopsFile;
 use crate::recipient::access::Access;
 use crate::recipient::{List, Recipient, shortened};
 use crate::sops::data_key::{Stanza, StanzaKind};
@@ -12,33 +13,44 @@ use crate::sops::metadata::Metadata;
 /// Recipients that are told of the host, and of each key group.
 const SHOWN: usize = 8;
 
-/// What is missing for the host to open the file; `None` if nothing is.
+/// A host that is known by its public keys.
+pub struct Host<'h> {
+    /// `the host`, where it has no other name.
+    pub name: &'h str,
+    /// What its keys were given in.
+    pub keys_in: &'static str,
+    pub recipients: &'h [Recipient],
+    /// How messages name the file.
+    pub paths: Paths,
+}
+
+/// What is missing for a host to open the file; `None` if nothing is.
 #[must_use]
-pub fn missing(needed: &Needed, file: &SopsFile, metadata: &Metadata, host: &Host) -> Option<Diagnostic> {
+pub fn missing(needed: &Needed, file: &SopsFile, metadata: &Metadata, host: &Host<'_>) -> Option<Diagnostic> {
     let Metadata { groups, threshold, .. } = metadata;
-    let access = Access::new(groups, *threshold, &host.recipients);
+    let Host { name, keys_in, recipients: host, paths } = *host;
+    let access = Access::new(groups, *threshold, host);
     if access.opens() {
         return None;
     }
-    let path = in_repository(&file.path);
-    let title = host.title();
+    let path = paths.shown(&file.path);
     let single = groups.len() <= 1;
     let mut diagnostic = Diagnostic::new(if single {
-        format!("{title} will not open '{path}': it is not encrypted to a key in `sops.hostRecipients`")
+        format!("{name} will not open '{path}': it is not encrypted to a key in `{keys_in}`")
     } else {
         let (opened, needed, all) = (access.opened(), access.needed, groups.len());
         format!(
-            "{title} will not open '{path}': keys of {needed} of its {all} key groups are needed, and `sops.hostRecipients` has those of {opened}"
+            "{name} will not open '{path}': keys of {needed} of its {all} key groups are needed, and `{keys_in}` has those of {opened}"
         )
     });
     diagnostic.notes.push(needed.note());
-    diagnostic.notes.extend(limited(
-        host.recipients.iter().map(|one| format!("host recipient {}", shortened(&one.text))).collect(),
-    ));
+    diagnostic
+        .notes
+        .extend(limited(host.iter().map(|one| format!("host recipient {}", shortened(&one.text))).collect()));
     for (index, (group, found)) in groups.iter().zip(&access.groups).enumerate() {
         let prefix = if single { String::new() } else { format!("group {}: ", index + 1) };
         if found.is_some() {
-            diagnostic.notes.push(format!("{prefix}{title} has a key"));
+            diagnostic.notes.push(format!("{prefix}{name} has a key"));
             continue;
         }
         let lines = limited(group.iter().map(recipient_line).collect());
@@ -46,8 +58,8 @@ pub fn missing(needed: &Needed, file: &SopsFile, metadata: &Metadata, host: &Hos
     }
     // A key that opens another group already would make one key of two.
     let is_used = |one: &&Recipient| access.groups.iter().flatten().any(|stanza| one.is_named_by(stanza));
-    let age = || host.recipients.iter().filter(|one| one.list == List::Age);
-    let wanted = age().find(|one| !is_used(one)).or_else(|| age().next()).or(host.recipients.first())?;
+    let age = || host.iter().filter(|one| one.list == List::Age);
+    let wanted = age().find(|one| !is_used(one)).or_else(|| age().next()).or(host.first())?;
     let place = if single { "of this file" } else { "of a key group that the host has no key for" };
     Some(diagnostic.help(format!(
         "in .sops.yaml, add {} to the {} keys {place}, and run {}",
