@@ -2,7 +2,7 @@
 //! where it is asked about.
 
 use super::locked::label;
-use super::{Needed, Paths, for_shell};
+use super::{Needed, Paths, updatekeys};
 use crate::diagnostic::Diagnostic;
 use crate::plan::SopsFile;
 use crate::recipient::access::Access;
@@ -50,7 +50,7 @@ pub fn missing(needed: &Needed, file: &SopsFile, metadata: &Metadata, host: &Hos
     for (index, (group, found)) in groups.iter().zip(&access.groups).enumerate() {
         let prefix = if single { String::new() } else { format!("group {}: ", index + 1) };
         if found.is_some() {
-            diagnostic.notes.push(format!("{prefix}the host has a key"));
+            diagnostic.notes.push(format!("{prefix}{name} has a key"));
             continue;
         }
         let lines = limited(group.iter().map(recipient_line).collect());
@@ -62,10 +62,10 @@ pub fn missing(needed: &Needed, file: &SopsFile, metadata: &Metadata, host: &Hos
     let wanted = age().find(|one| !is_used(one)).or_else(|| age().next()).or(host.first())?;
     let place = if single { "of this file" } else { "of a key group that the host has no key for" };
     Some(diagnostic.help(format!(
-        "in .sops.yaml, add {} to the {} keys {place}, and run `sops updatekeys {}`",
+        "in .sops.yaml, add {} to the {} keys {place}, and run {}",
         wanted.text,
         wanted.list.name(),
-        for_shell(&file.path)
+        updatekeys(&file.path, "")
     )))
 }
 

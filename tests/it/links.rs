@@ -507,6 +507,25 @@ fn a_copy_goes_when_nobody_asks_for_it_also_after_a_reboot() {
     assert_eq!(machine.look(path), "");
 }
 
+/// As the modules run it when nothing is declared any more.
+#[test]
+fn a_manifest_without_secrets_clears_away_the_last_ones_and_the_list_also_after_a_reboot() {
+    let Some(machine) = Machine::new() else { return };
+    let nothing = manifest(&[], &[]);
+    for reboot in ["", REBOOT] {
+        machine.activate(&manifest(&[at("a", "/etc/app/link"), copied("b", "/etc/app/copy")], &[]));
+        assert_ne!(machine.look(LIST), "", "what the unit is conditioned on");
+        machine.shell(reboot);
+        machine.activate(&nothing);
+        assert_eq!(machine.shell("find /etc/app ! -type d"), "", "{reboot}");
+        assert_eq!(machine.look(LIST), "", "{reboot}");
+        assert_eq!(machine.shell("find /run/secrets.d/ ! -type d"), "", "the last generation: {reboot}");
+        let generation = machine.shell("readlink /run/secrets; ls -A /run/secrets.d");
+        machine.activate(&nothing);
+        assert_eq!(machine.shell("readlink /run/secrets; ls -A /run/secrets.d"), generation, "{reboot}");
+    }
+}
+
 #[test]
 fn a_copy_that_was_changed_stays_and_that_is_told_once() {
     let Some(machine) = Machine::new() else { return };
