@@ -4,7 +4,10 @@
   services.userborn.enable = true;
   services.openssh.enable = true;
 
-  users.users.alice.isNormalUser = true;
+  users.users.alice = {
+    isNormalUser = true;
+    group = "users";
+  };
   sops.secrets.one = {
     owner = "alice";
     restartUserUnits = ["reader"];
