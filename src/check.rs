@@ -8,7 +8,8 @@ use std::path::Path;
 use crate::cli::Check;
 use crate::decrypted::{self, Markers};
 use crate::diagnostic::{Diagnostic, KeyLine, Location, Report, in_repository};
-use crate::explain::{self, Needed, Paths, host};
+use crate::explain::host::{self, Host};
+use crate::explain::{self, Needed, Paths};
 use crate::load;
 use crate::plan::{Plan, Secret, Selection, SopsFile, Template, TemplateSource};
 use crate::secret::SecretBytes;
@@ -87,7 +88,13 @@ fn check_file(plan: &Plan, file: &SopsFile, document: &Document<Sealed>, report:
     }
     if !plan.host_recipients.is_empty() {
         let needed = Needed::new(plan, file);
-        report.0.extend(host::missing(&needed, file, document.metadata(), &plan.host_recipients));
+        let host = Host {
+            name: "the host",
+            keys_in: "sops.hostRecipients",
+            recipients: &plan.host_recipients,
+            paths: Paths::InRepository,
+        };
+        report.0.extend(host::missing(&needed, file, document.metadata(), &host));
     }
     for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
         let checked = match &secret.selection {

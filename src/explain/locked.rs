@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::for_shell;
 use crate::diagnostic::Diagnostic;
-use crate::keys::{Keyring, Skipped, Unusable};
+use crate::keys::{Keyring, Skipped, Source, Unusable};
 use crate::recipient::shortened;
 use crate::sops::data_key::{GroupOutcome, RecoverError, Refusal, StanzaKind};
+use crate::system::service::CREDENTIALS;
 
 /// Nothing here opens the file, or its key entries do not belong together.
 #[must_use]
@@ -140,9 +141,14 @@ fn damaged_help(path: &str) -> String {
 #[must_use]
 pub fn unusable_key_help(Skipped { source, reason }: &Skipped) -> String {
     match reason {
-        Unusable::NotFound => format!(
-            "put the key at {source}, or, if it is on a file system that is mounted later, mark that `neededForBoot`"
-        ),
+        Unusable::NotFound => match credential(source) {
+            Some(id) => format!(
+                "put the key at /etc/credstore/{id}, or seal it with `systemd-creds encrypt --name={id} KEY /etc/credstore.encrypted/{id}`"
+            ),
+            None => format!(
+                "put the key at {source}, or, if it is on a file system that is mounted later, mark that `neededForBoot`"
+            ),
+        },
         Unusable::PermissionDenied => format!("let the user that runs this read {source}"),
         Unusable::PublicKey => format!("name the private key, not {source}, in `sops.age.sshKeyPaths`"),
         Unusable::EncryptedKey => format!(
@@ -164,4 +170,10 @@ pub fn unusable_key_help(Skipped { source, reason }: &Skipped) -> String {
             "put a usable key into {source}, or name another in `sops.age.sshKeyPaths` or `sops.age.keyFile`"
         ),
     }
+}
+
+/// The name of the credential, if the source is one that systemd has for a unit.
+fn credential(source: &Source) -> Option<String> {
+    let path = source.path().filter(|path| path.starts_with(CREDENTIALS))?;
+    Some(path.file_name()?.to_string_lossy().into_owned())
 }

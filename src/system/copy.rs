@@ -15,7 +15,7 @@ use super::directory::{PERMISSIONS, owner_of};
 use super::file::{FileError, Kind, Stamp, read_open};
 use super::link::Unmade;
 use super::private::Private;
-use super::walk::{Errand, Missing, PARENTS, PathError, Trust};
+use super::walk::{Errand, Missing, PARENTS, PathError, Place, Trust};
 use crate::plan::access::{self, Ownership};
 
 /// A copy that is wanted.
@@ -81,13 +81,24 @@ pub(super) fn remove(path: &Path, stamp: Stamp, trust: Trust) -> Result<Unmade, 
     let Some(place) = (Errand { action: "remove", path, trust }).go(Missing::Left)? else {
         return Ok(Unmade::Gone);
     };
-    match place.parent.stat_of(place.name)? {
-        None => Ok(Unmade::Gone),
-        Some(found) if Kind::of(found.st_mode) != Kind::File => Ok(Unmade::Foreign),
-        Some(found) if Stamp::of(&found) != stamp => Ok(Unmade::Changed),
-        Some(_) => {
-            place.remove()?;
-            Ok(Unmade::Removed)
-        }
+    let unmade = judge(&place, stamp)?;
+    if unmade == Unmade::Removed {
+        place.remove()?;
     }
+    Ok(unmade)
+}
+
+/// What [`remove`] would do. Changes nothing.
+pub(super) fn look(path: &Path, stamp: Stamp, trust: Trust) -> Result<Unmade, PathError> {
+    let Some(place) = (Errand { action: "look at", path, trust }).look()? else { return Ok(Unmade::Gone) };
+    Ok(judge(&place, stamp)?)
+}
+
+fn judge(place: &Place<'_>, stamp: Stamp) -> Result<Unmade, FileError> {
+    Ok(match place.parent.stat_of(place.name)? {
+        None => Unmade::Gone,
+        Some(found) if Kind::of(found.st_mode) != Kind::File => Unmade::Foreign,
+        Some(found) if Stamp::of(&found) != stamp => Unmade::Changed,
+        Some(_) => Unmade::Removed,
+    })
 }

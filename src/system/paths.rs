@@ -54,6 +54,42 @@ pub enum Warning {
     Elsewhere { path: PathBuf, error: PathError },
 }
 
+/// Something that was put outside of the store, and that nobody asks for any more.
+#[derive(Debug)]
+pub struct Abandoned {
+    pub path: PathBuf,
+    /// Where the link leads; none of a copy.
+    pub target: Option<PathBuf>,
+    /// What [`place_all`] would do about it.
+    pub next: Result<Unmade, PathError>,
+}
+
+/// What stands at other paths than are `wanted` and was put there by earlier runs. Changes nothing.
+///
+/// # Errors
+/// Why that is not known.
+pub fn abandoned(wanted: &BTreeSet<&Path>, memory: &Memory<'_>) -> Result<Vec<Abandoned>, ListError> {
+    let Some(directory) = memory.directory else { return Ok(Vec::new()) };
+    let entries = List::look(directory, memory.mount_point, memory.trust)?;
+    let found = entries.into_iter().filter(|entry| !wanted.contains(entry.path())).map(|entry| match entry {
+        Entry::Link { path, target } => {
+            let next = link::look(&path, &target, memory.trust);
+            Abandoned { path, target: Some(target), next }
+        }
+        Entry::Copy { path, modified } => {
+            let next = copy::look(&path, modified, memory.trust);
+            Abandoned { path, target: None, next }
+        }
+    });
+    let mut found: Vec<Abandoned> =
+        found.filter(|one| !matches!(one.next, Ok(Unmade::Gone | Unmade::Foreign))).collect();
+    // Of a path where a run was killed more than one thing is remembered.
+    let removed = |one: &Abandoned| matches!(one.next, Ok(Unmade::Removed)).then(|| one.path.clone());
+    let removed: BTreeSet<PathBuf> = found.iter().filter_map(removed).collect();
+    found.retain(|one| !(matches!(one.next, Ok(Unmade::Changed)) && removed.contains(&one.path)));
+    Ok(found)
+}
+
 /// Makes everything that is wanted, and removes what was made before and is not.
 #[must_use]
 pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {

@@ -193,7 +193,7 @@ fn fields(value: &Value, path: &str, found: &mut BTreeSet<String>) {
 
 #[test]
 fn the_reference_has_every_field_of_the_json_and_no_other() {
-    use crate::server::{Machine, answer, manifest, secret};
+    use crate::server::{FILE, KEY, Machine, answer, manifest, secret};
     let Some(machine) = Machine::new() else { return };
     machine.shell(": > /etc/fstab");
     machine.activate(&manifest(&[secret("a", "api_key")], &[]));
@@ -203,6 +203,7 @@ fn the_reference_has_every_field_of_the_json_and_no_other() {
         ("doctor", vec!["/mnt/manifest.json".to_owned(), format!("{key} /mnt/manifest.json")]),
         ("recipient", vec!["/mnt/fixtures/keys/host_ed25519.pub".to_owned()]),
         ("status", vec![String::new()]),
+        ("decrypt", vec![format!("--ssh-key={KEY} {FILE}")]),
     ] {
         let mut found = BTreeSet::new();
         for arguments in runs {
