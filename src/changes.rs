@@ -1,6 +1,6 @@
 //! What an activation changes: names for the log, units for systemd.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::plan::{Plan, RENDERED, Target};
 
@@ -62,17 +62,15 @@ impl Changes {
             !failed.contains(name) && (self.added.contains(name) || self.modified.contains(name))
         };
         let mut units = Units::default();
+        let mut listed: [HashSet<&str>; 3] = <[_; 3]>::default();
         for target in plan.targets().filter(changed) {
-            for (list, names) in [
+            let lists = [
                 (&mut units.restart, &target.restart_units),
                 (&mut units.reload, &target.reload_units),
                 (&mut units.restart_user, &target.restart_user_units),
-            ] {
-                for name in names {
-                    if !list.contains(&name.as_str()) {
-                        list.push(name);
-                    }
-                }
+            ];
+            for ((list, names), listed) in lists.into_iter().zip(&mut listed) {
+                list.extend(names.iter().map(String::as_str).filter(|name| listed.insert(name)));
             }
         }
         units
