@@ -22,6 +22,7 @@ mod example;
 mod fixtures;
 mod gnupg;
 mod guide;
+mod hostile;
 mod key_commands;
 mod layers;
 mod leaks;
