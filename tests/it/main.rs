@@ -13,6 +13,7 @@
 mod activate;
 mod command;
 mod compat;
+mod concurrency;
 mod crash;
 mod doctor;
 mod documented;
