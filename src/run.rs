@@ -102,7 +102,12 @@ pub fn state(plan: &Plan, environment: &Environment) -> Option<PathBuf> {
 pub fn memory<'m>(plan: &'m Plan, state: Option<&'m Path>) -> Memory<'m> {
     // Root is misled by others in user mode as well.
     let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
-    Memory { directory: state, mount_point: &plan.store.mount_point, trust }
+    Memory {
+        directory: state,
+        mount_point: &plan.store.mount_point,
+        symlink: &plan.store.symlink_path,
+        trust,
+    }
 }
 
 /// What is remembered of an activation, and where.

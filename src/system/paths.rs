@@ -5,6 +5,7 @@
 //! is removed, and only if what stands there still is what was put there. The directories that were made for it stay.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, FileCopy};
@@ -29,6 +30,8 @@ pub struct Memory<'m> {
     pub directory: Option<&'m Path>,
     /// Of the store whose secrets these are.
     pub mount_point: &'m Path,
+    /// Leads to the live generation, and nothing else may stand there.
+    pub symlink: &'m Path,
     pub trust: Trust,
 }
 
@@ -99,16 +102,20 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     let before = list.as_ref().map(|list| list.entries().clone()).unwrap_or_default();
     let stamp = Stamp::now();
 
-    let links: Vec<&Link> = wanted.iter().filter_map(Wanted::link).collect();
-    let mut copies = Vec::new();
+    let (mut links, mut copies) = (Vec::new(), Vec::new());
     let mut after: BTreeSet<Entry> = BTreeSet::new();
-    for copy in wanted.iter().filter_map(Wanted::copy) {
-        match copy.check_outside(memory.mount_point) {
-            Ok(()) => copies.push(Copying::new(copy, &before, trust)),
-            Err(error) => {
-                after.extend(at(&before, &copy.path));
-                done.failures.push(error);
-            }
+    for one in wanted {
+        let checked = match one {
+            Wanted::Link(link) => memory.spares_the_live_link("link", &link.path).map(|()| links.push(link)),
+            Wanted::Copy(copy) => memory
+                .spares_the_live_link("write", &copy.path)
+                .and_then(|()| copy.check_outside(memory.mount_point))
+                .map(|()| copies.push(Copying::new(copy, &before, trust))),
+            Wanted::AsBefore(_) => Ok(()),
+        };
+        if let Err(error) = checked {
+            after.extend(at(&before, one.path()));
+            done.failures.push(error);
         }
     }
     let paths: BTreeSet<&Path> = wanted.iter().map(Wanted::path).collect();
@@ -259,17 +266,20 @@ impl<'a> Wanted<'a> {
             Self::AsBefore(path) => path,
         }
     }
-
-    fn link(&self) -> Option<&Link> {
-        if let Self::Link(link) = self { Some(link) } else { None }
-    }
-
-    fn copy(&self) -> Option<&FileCopy<'a>> {
-        if let Self::Copy(copy) = self { Some(copy) } else { None }
-    }
 }
 
 impl Memory<'_> {
+    /// The plan refuses the path of the link to the live generation by its name; this, another way to it through a symlink.
+    fn spares_the_live_link(&self, action: &'static str, path: &Path) -> Result<(), PathError> {
+        let place =
+            |path: &Path| Some((fs::canonicalize(path.parent()?).ok()?, path.file_name()?.to_owned()));
+        let symlink = self.symlink;
+        if place(path).is_some_and(|found| place(symlink) == Some(found)) {
+            return Err(PathError::LiveLink { action, path: path.to_owned(), symlink: symlink.to_owned() });
+        }
+        Ok(())
+    }
+
     /// The list, if there is a place for it.
     fn load(&self, wanted: &[Wanted<'_>], warnings: &mut Vec<Warning>) -> Option<List> {
         let Some(directory) = self.directory else {

@@ -50,6 +50,8 @@ pub enum PathError {
     UntrustedParent { action: &'static str, path: PathBuf },
     #[error("cannot {action} '{}': it leads into '{}', and a copy has to lie outside of it", path.display(), store.display())]
     IntoStore { action: &'static str, path: PathBuf, store: PathBuf },
+    #[error("cannot {action} '{}': it is '{}' by another name, which leads to the secrets", path.display(), symlink.display())]
+    LiveLink { action: &'static str, path: PathBuf, symlink: PathBuf },
     #[error("cannot {action} '{}': it is not an absolute path that ends in a name", path.display())]
     NotAPath { action: &'static str, path: PathBuf },
 }
@@ -326,6 +328,7 @@ impl PathError {
             | Self::UntrustedSymlink { path, .. }
             | Self::UntrustedParent { path, .. }
             | Self::IntoStore { path, .. }
+            | Self::LiveLink { path, .. }
             | Self::NotAPath { path, .. } => path,
         }
     }
@@ -346,7 +349,7 @@ impl PathError {
                     .iter()
                     .any(|errno| error.errno() == Some(*errno as i32))
             }
-            Self::DirectoryInTheWay { .. } | Self::IntoStore { .. } => false,
+            Self::DirectoryInTheWay { .. } | Self::IntoStore { .. } | Self::LiveLink { .. } => false,
             Self::UntrustedSymlink { .. } | Self::UntrustedParent { .. } | Self::NotAPath { .. } => true,
         }
     }
@@ -364,6 +367,7 @@ impl PathError {
             Self::IntoStore { store, .. } => {
                 Some(format!("set its path to where the file is to be, outside of '{}'", store.display()))
             }
+            Self::LiveLink { .. } => Some("give the secret another path".into()),
             Self::UntrustedParent { .. } => Some("give the secret a path without '..'".into()),
             Self::NotAPath { .. } | Self::File(_) => None,
         }

@@ -750,3 +750,22 @@ fn a_copy_that_would_lie_in_the_store_by_another_name_is_refused() {
         assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before);
     }
 }
+
+#[test]
+fn the_link_to_the_secrets_is_replaced_under_no_name() {
+    let Some(machine) = Machine::new() else { return };
+    with_var_run(&machine);
+    machine.activate(&without_links());
+    let before = machine.shell("find /run -printf '%p %C@\n'");
+    let path = "/var/run/secrets";
+    for (secret, action) in [(at("a", path), "link"), (copied("a", path), "write")] {
+        let ran = machine.run(&one(secret));
+        let error = format!(
+            "sops-install-secrets: error: cannot {action} '{path}': it is '/run/secrets' by another name, which leads to the secrets\n  \
+             secret 'a' is in place all the same, at '/run/secrets/a'\n\
+             help: give the secret another path\n"
+        );
+        assert_eq!(ran, Answer { code: Some(1), stdout: String::new(), stderr: error });
+        assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before);
+    }
+}
