@@ -258,7 +258,7 @@ fn copy_of(copy: &FileCopy<'_>, modified: Stamp) -> Entry {
     Entry::Copy { path: copy.path.clone(), modified }
 }
 
-impl<'a> Wanted<'a> {
+impl Wanted<'_> {
     fn path(&self) -> &Path {
         match self {
             Self::Link(link) => &link.path,
