@@ -100,9 +100,11 @@ fn live_number(plan: &Plan) -> Option<u64> {
 fn remember(plan: &Plan, before: Option<u64>, manifest: &Path) {
     let mount_point = &plan.store.mount_point;
     let Ok(Some(live)) = LiveGeneration::find(mount_point, &plan.store.symlink_path) else { return };
-    if !plan.user_mode && before != Some(live.number()) {
+    let state = Path::new(record::STATE);
+    let is_known = before == Some(live.number()) && !record::is_unfinished(state, mount_point);
+    if !plan.user_mode && !is_known {
         // Nothing but the answer of `status` depends on it, and early in a boot there may be no place for it.
-        record::remember(Path::new(record::STATE), mount_point, &live, manifest).ok();
+        record::remember(state, mount_point, &live, manifest).ok();
     }
 }
 

@@ -4,7 +4,7 @@ mod user;
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -165,12 +165,16 @@ fn say(verb: &str, whose: &str, units: &[&str]) {
 
 /// Appends to a list, if there is anybody who will read it.
 fn append(list: &str, units: &[&str]) -> Result<(), UnitsError> {
-    let path = Path::new(list);
-    if units.is_empty() || !path.parent().is_some_and(Path::exists) {
+    if units.is_empty() {
         return Ok(());
     }
+    let path = Path::new(list);
     let lines = units.join("\n") + "\n";
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    let mut file = opened.map_err(|error| FileError::io("open", path, error))?;
+    let mut file = match OpenOptions::new().append(true).create(true).mode(0o600).open(path) {
+        Ok(file) => file,
+        // There is no directory for lists. Any other answer does not say that nobody reads them.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(FileError::io("open", path, error).into()),
+    };
     file.write_all(lines.as_bytes()).map_err(|error| FileError::io("write to", path, error).into())
 }
