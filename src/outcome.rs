@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_but_for_a_name_that_is_far_too_long() {
         let long = "x".repeat(60);
-        let row = |title: &str, state| Row { title: title.to_owned(), state, why: "why" };
+        let row = |title: &str, state| Row { title: title.to_owned(), state, why: "why".to_owned() };
         assert_eq!(
             aligned(&[row("secret 'ü'", "absent"), row("s", "kept as it was"), row(&long, "absent")]),
             [

@@ -5,6 +5,7 @@
 //! so few sops files are opened without any.
 
 mod found;
+mod matrix;
 
 use serde_json::{Value, json};
 
