@@ -22,4 +22,6 @@ pub mod remembered;
 pub mod store;
 pub mod survey;
 pub mod units;
+pub mod untold;
 pub mod walk;
+pub mod workers;

@@ -136,7 +136,8 @@ fn a_part_of_the_matrix_leaves_nothing_broken_and_heals() {
 }
 
 /// All points of ours; some of those of the program that `OTHER` names, which makes many more calls. `MATRIX_ONLY` takes the
-/// histories whose name holds it. The record is made of the last whole runs of both.
+/// histories whose name holds it. The record is made of the last whole run of each
+/// history with each program.
 #[test]
 #[ignore = "takes half an hour: tests/matrix/run"]
 fn whole() {
@@ -147,12 +148,12 @@ fn whole() {
         let tallies =
             perform_all(&jobs(program, is_wanted, shards, of), workers, true).expect("root and strace");
         println!("{}", page::table(&tallies));
-        if only.is_empty() {
-            fs::write(kept(name), serde_json::to_string(&tallies).unwrap()).unwrap();
-        }
+        keep(name, &tallies, is_wanted);
         tallies
     };
-    let other = variable("OTHER").map(|other| run(Path::new(&other), "other", &[0], OTHERS_PART));
+    if let Some(other) = variable("OTHER") {
+        run(Path::new(&other), "other", &[0], OTHERS_PART);
+    }
     let faults = if variable("MATRIX_SKIP_OURS").is_none() {
         let program = variable("MATRIX_PROGRAM").map_or(PathBuf::from(PROGRAM), PathBuf::from);
         let shards: Vec<u64> = (0..SHARDS).collect();
@@ -160,16 +161,29 @@ fn whole() {
     } else {
         String::new()
     };
-    let last =
-        |name: &str| fs::read(kept(name)).ok().map(|text| serde_json::from_slice::<Tallies>(&text).unwrap());
-    if let (Some(ours), Some(others), true) = (last("ours"), other.or_else(|| last("other")), only.is_empty())
-    {
+    if let (Some(ours), Some(others)) = (last("ours"), last("other")) {
         fs::write(repository(page::PAGE), page::page(&ours, &others)).unwrap();
     }
     assert!(faults.is_empty(), "{faults}");
 }
 
-/// Where the counts of the last whole run are.
+/// Keeps the counts of the histories that are wanted, beside what is kept of the others.
+fn keep(name: &str, tallies: &Tallies, is_wanted: impl Fn(&History) -> bool) {
+    let mut all = last(name).unwrap_or_default();
+    for history in history::all().iter().filter(|history| is_wanted(history)) {
+        all.retain(|(name, _)| name != history.name);
+        all.extend(tallies.iter().filter(|(name, _)| name == history.name).cloned());
+    }
+    let place = |name: &str| history::all().iter().position(|history| history.name == name);
+    all.sort_by_key(|(name, _)| place(name));
+    fs::write(kept(name), serde_json::to_string(&all).unwrap()).unwrap();
+}
+
+fn last(name: &str) -> Option<Tallies> {
+    fs::read(kept(name)).ok().map(|text| serde_json::from_slice(&text).unwrap())
+}
+
+/// Where the counts of the last whole runs are.
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-matrix-{name}.json"))
 }
