@@ -28,6 +28,24 @@ fn units_are_told_or_it_is_said_that_they_are_not_when_their_lists_cannot_be_loo
     assert!(list == "a.service" || said.contains("/run/nixos"), "not told, and nothing said: {said} {list}");
 }
 
+/// Half a name would be joined to the next one that somebody appends.
+#[test]
+fn a_list_of_units_that_there_is_no_room_for_is_left_as_it_was() {
+    let Some(machine) = Machine::new() else { return };
+    machine.shell("mkdir /run/nixos; yes other.service | head -n 300 > /run/nixos/activation-restart-list");
+    machine.activate(&wanted("api_key"));
+    machine.write("/mnt/full.json", wanted("database/user").to_string());
+    // All other files are smaller than the list.
+    let said = machine.shell(
+        "cd /run/nixos; cp activation-restart-list /mnt/before; trap '' XFSZ
+         prlimit --fsize=$(($(stat -c %s activation-restart-list) + 4)) /mnt/bin/sops-activate /mnt/full.json 2>&1; echo $?
+         cmp activation-restart-list /mnt/before && echo as before",
+    );
+    assert!(said.contains("cannot write to '/run/nixos/activation-restart-list': file too large"), "{said}");
+    assert!(said.ends_with("\n1\nas before"), "{said}");
+    assert_eq!(machine.shell("cat /run/secrets/a"), USER);
+}
+
 #[test]
 fn without_anybody_who_reads_lists_none_are_made_and_nothing_is_said() {
     let Some(machine) = Machine::with_strace() else { return };

@@ -64,18 +64,17 @@ impl Bench {
         };
         bench.reset();
         bench.before = bench.whole(&world::look(&bench.history));
-        let mut log = bench.clean_log();
+        let log = bench.clean_log();
         bench.calls = calls::parse(&log, bench.history.cores);
         if bench.history.cores == Cores::All {
-            // Who does what is different each time.
+            // Who does what is different each time: only what each of some runs did is to be met again.
             for _ in 0..3 {
                 bench.reset();
-                log = bench.clean_log();
-                for call in calls::parse(&log, Cores::All) {
-                    if !bench.calls.iter().any(|known| (&known.name, known.nth) == (&call.name, call.nth)) {
-                        bench.calls.push(call);
-                    }
-                }
+                let others = calls::parse(&bench.clean_log(), Cores::All);
+                let is_in_both = |call: &Call| {
+                    others.iter().any(|other| (&other.name, other.nth) == (&call.name, call.nth))
+                };
+                bench.calls.retain(is_in_both);
             }
         }
         bench.again = bench.run(&[]);

@@ -13,7 +13,7 @@ use super::tally::Tally;
 use super::world::{Look, OURS};
 
 /// So often is a point tried that does not happen: threads share the work in another way each time.
-const TRIES: usize = 20;
+const TRIES: usize = 50;
 
 const NOT_WHOLE: &str = "neither the old nor the new generation is live";
 const NOTHING_LIVE: &str = "no generation is live where one was, or the link leads to nothing";

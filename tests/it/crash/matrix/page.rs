@@ -23,7 +23,8 @@ once to see its system calls. Then, for each call, the machine is made anew and 
 Calls are counted from the program's execution on, those of the dynamic loader and of the runtime before `main` included. Calls that
 cannot give one of these errors are only killed at. A point counts only if strace's log shows it (`(INJECTED)`, `+++ killed by
 SIGKILL +++`), or the debugger saw that the rest was asked for; one that did not happen is tried again, since threads share the work in another way
-each time, and is *missed* after twenty times.
+each time, and is *missed* after fifty times. Of the run with
+several threads only those calls are planned that each of four runs had; the run with one worker has the others.
 
 On the machine everything but memory of its own is read-only, and all of that is searched. After each point:
 
