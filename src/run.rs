@@ -55,11 +55,7 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         (false, true) => Accounts::RootOnly,
         (false, false) => Accounts::system(),
     };
-    let state = if plan.user_mode {
-        environment.state_home.as_ref().map(|state| state.join("sops-activate"))
-    } else {
-        Some(PathBuf::from(record::STATE))
-    };
+    let state = state(&plan, &environment);
     let mut report = Report::default();
     let template_files = load::template_files(&plan, Paths::Absolute);
     let documents = if plan.dummy_secrets { Vec::new() } else { documents(&plan, environment, &mut report) };
@@ -90,6 +86,23 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         Err(error) => report.push(error),
     }
     report.or(())
+}
+
+/// Where an activation of the plan remembers what it put outside of the store; none where a user has no home.
+#[must_use]
+pub fn state(plan: &Plan, environment: &Environment) -> Option<PathBuf> {
+    if !plan.user_mode {
+        return Some(PathBuf::from(record::STATE));
+    }
+    environment.state_home.as_ref().map(|state| state.join("sops-activate"))
+}
+
+/// The memory in that directory.
+#[must_use]
+pub fn memory<'m>(plan: &'m Plan, state: Option<&'m Path>) -> Memory<'m> {
+    // Root is misled by others in user mode as well.
+    let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
+    Memory { directory: state, mount_point: &plan.store.mount_point, trust }
 }
 
 /// What is remembered of an activation, and where.
@@ -366,10 +379,7 @@ fn place(
             (InstallMode::Copy, Wanted::AsBefore(_), None) => paths::Wanted::AsBefore(path),
         });
     }
-    // Root is misled by others in user mode as well.
-    let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
-    let memory = Memory { directory: state, mount_point: &plan.store.mount_point, trust };
-    let done = paths::place_all(&wanted, &memory);
+    let done = paths::place_all(&wanted, &memory(plan, state));
     warn(&done.warnings);
     for error in done.failures {
         let wanted = plan

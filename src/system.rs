@@ -19,6 +19,7 @@ mod private;
 pub mod process;
 pub mod record;
 pub mod remembered;
+pub mod service;
 pub mod store;
 pub mod survey;
 pub mod units;

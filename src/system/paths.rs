@@ -54,6 +54,42 @@ pub enum Warning {
     Elsewhere { path: PathBuf, error: PathError },
 }
 
+/// Something that was put outside of the store, and that nobody asks for any more.
+#[derive(Debug)]
+pub struct Abandoned {
+    pub path: PathBuf,
+    /// Where the link leads; none of a copy.
+    pub target: Option<PathBuf>,
+    /// What [`place_all`] would do about it.
+    pub next: Result<Unmade, PathError>,
+}
+
+/// What stands at other paths than are `wanted` and was put there by earlier runs. Changes nothing.
+///
+/// # Errors
+/// Why that is not known.
+pub fn abandoned(wanted: &BTreeSet<&Path>, memory: &Memory<'_>) -> Result<Vec<Abandoned>, ListError> {
+    let Some(directory) = memory.directory else { return Ok(Vec::new()) };
+    let entries = List::look(directory, memory.mount_point, memory.trust)?;
+    let found = entries.into_iter().filter(|entry| !wanted.contains(entry.path())).map(|entry| match entry {
+        Entry::Link { path, target } => {
+            let next = link::look(&path, &target, memory.trust);
+            Abandoned { path, target: Some(target), next }
+        }
+        Entry::Copy { path, modified } => {
+            let next = copy::look(&path, modified, memory.trust);
+            Abandoned { path, target: None, next }
+        }
+    });
+    let mut found: Vec<Abandoned> =
+        found.filter(|one| !matches!(one.next, Ok(Unmade::Gone | Unmade::Foreign))).collect();
+    // Of a path where a run was killed more than one thing is remembered.
+    let removed = |one: &Abandoned| matches!(one.next, Ok(Unmade::Removed)).then(|| one.path.clone());
+    let removed: BTreeSet<PathBuf> = found.iter().filter_map(removed).collect();
+    found.retain(|one| !(matches!(one.next, Ok(Unmade::Changed)) && removed.contains(&one.path)));
+    Ok(found)
+}
+
 /// Makes everything that is wanted, and removes what was made before and is not.
 #[must_use]
 pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
@@ -64,11 +100,20 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     let stamp = Stamp::now();
 
     let links: Vec<&Link> = wanted.iter().filter_map(Wanted::link).collect();
-    let copies: Vec<Copying> =
-        wanted.iter().filter_map(|wanted| Some(Copying::new(wanted.copy()?, &before, trust))).collect();
+    let mut copies = Vec::new();
+    let mut after: BTreeSet<Entry> = BTreeSet::new();
+    for copy in wanted.iter().filter_map(Wanted::copy) {
+        match copy.check_outside(memory.mount_point) {
+            Ok(()) => copies.push(Copying::new(copy, &before, trust)),
+            Err(error) => {
+                after.extend(at(&before, &copy.path));
+                done.failures.push(error);
+            }
+        }
+    }
     let paths: BTreeSet<&Path> = wanted.iter().map(Wanted::path).collect();
     let kept = wanted.iter().filter(|wanted| matches!(wanted, Wanted::AsBefore(_))).map(Wanted::path);
-    let mut after: BTreeSet<Entry> = kept.flat_map(|path| at(&before, path)).collect();
+    after.extend(kept.flat_map(|path| at(&before, path)));
     after.extend(links.iter().map(|link| entry_of(link)));
     after.extend(copies.iter().map(|copying| copying.entry(stamp)));
 
@@ -186,11 +231,14 @@ impl<'c> Copying<'c> {
 
     /// What is to be remembered now. The same file is made again to be told from another store's, unless that would be
     /// forgotten, and it would be made again in every run.
+    ///
+    /// It is looked at once more: it may have stood at another path, too, from which it was removed.
     fn make(&self, is_remembered: bool, stamp: Stamp, trust: Trust) -> Result<Entry, PathError> {
+        let stands = |modified| self.copy.find(trust).is_ok_and(|found| found == Some(modified));
         let modified = match self.standing {
-            Standing::Known(modified) => modified,
-            Standing::Same(modified) if !is_remembered => modified,
-            Standing::Same(_) | Standing::Other => self.copy.make(stamp, trust)?,
+            Standing::Known(modified) if stands(modified) => modified,
+            Standing::Same(modified) if !is_remembered && stands(modified) => modified,
+            Standing::Known(_) | Standing::Same(_) | Standing::Other => self.copy.make(stamp, trust)?,
         };
         Ok(copy_of(self.copy, modified))
     }

@@ -176,5 +176,10 @@ fn append(list: &str, units: &[String]) -> Result<(), UnitsError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(FileError::io("open", path, error).into()),
     };
-    file.write_all(lines.as_bytes()).map_err(|error| FileError::io("write to", path, error).into())
+    let before = file.metadata().map_err(|error| FileError::io("look at", path, error))?.len();
+    file.write_all(lines.as_bytes()).map_err(|error| {
+        // Half a name would be joined to the next one that somebody appends. The first failure is the one to tell.
+        file.set_len(before).ok();
+        FileError::io("write to", path, error).into()
+    })
 }
