@@ -152,7 +152,9 @@ fn whole() {
         tallies
     };
     if let Some(other) = variable("OTHER") {
-        run(Path::new(&other), "other", &[0], OTHERS_PART);
+        // By as many processes as ours.
+        let shards: Vec<u64> = (0..SHARDS).map(|shard| shard * OTHERS_PART).collect();
+        run(Path::new(&other), "other", &shards, SHARDS * OTHERS_PART);
     }
     let faults = if variable("MATRIX_SKIP_OURS").is_none() {
         let program = variable("MATRIX_PROGRAM").map_or(PathBuf::from(PROGRAM), PathBuf::from);

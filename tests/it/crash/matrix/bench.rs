@@ -65,12 +65,12 @@ impl Bench {
         bench.reset();
         bench.before = bench.whole(&world::look(&bench.history));
         let log = bench.clean_log();
-        bench.calls = calls::parse(&log, bench.history.cores);
+        bench.calls = calls::parse(&log, bench.follows());
         if bench.history.cores == Cores::All {
             // Who does what is different each time: only what each of some runs did is to be met again.
             for _ in 0..3 {
                 bench.reset();
-                let others = calls::parse(&bench.clean_log(), Cores::All);
+                let others = calls::parse(&bench.clean_log(), true);
                 let is_in_both = |call: &Call| {
                     others.iter().any(|other| (&other.name, other.nth) == (&call.name, call.nth))
                 };
@@ -95,7 +95,7 @@ impl Bench {
             words.extend(["taskset", "--cpu-list", "0"].map(str::to_owned));
         }
         words.extend(["strace", "-qqq", "-y", "-o", &format!("{OURS}/log")].map(str::to_owned));
-        if self.history.cores == Cores::All {
+        if self.follows() {
             words.push("-f".into());
         }
         if let Some(user) = self.history.user {
@@ -105,6 +105,11 @@ impl Bench {
             words.extend(["-e".into(), format!("trace={}", point.call.name), "-e".into(), point.injection()]);
         }
         words
+    }
+
+    /// Whether strace follows threads. It would follow `systemctl`, too, and do to it what is meant for the program.
+    fn follows(&self) -> bool {
+        !self.history.environment.iter().any(|(name, _)| *name == "SOPS_RESTART_UNITS_VIA_SYSTEMCTL")
     }
 
     /// Makes the machine what it is before the run.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::history::Cores;
-
 /// A system call of a run.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -73,15 +71,14 @@ impl Point {
 
 /// The calls in a log, after the one that starts the program. Of several threads that make as many calls of a name, one
 /// stands for all, because strace counts in each.
-pub fn parse(log: &str, cores: Cores) -> Vec<Call> {
-    let has_numbers = cores == Cores::All;
+pub fn parse(log: &str, has_threads: bool) -> Vec<Call> {
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut known = std::collections::BTreeSet::new();
     let mut calls = Vec::new();
     let mut of_loader = true;
     for line in log.lines() {
         let (thread, text) = match line.split_once(' ') {
-            Some((thread, text)) if has_numbers => (thread, text.trim_start()),
+            Some((thread, text)) if has_threads => (thread, text.trim_start()),
             _ => ("", line),
         };
         let Some((name, _)) = text.split_once('(') else { continue };
