@@ -9,7 +9,7 @@ use crate::explain::locked::{keys_here, locked};
 use crate::explain::{Needed, Paths, damaged, empty, unreadable_sops_file, unreadable_template, unusable};
 use crate::keys::Keyring;
 use crate::plan::{Plan, SopsFile, TemplateSource};
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, wipe_stack};
 use crate::sops::data_key::{self, RecoverError};
 use crate::sops::document::{Document, Opened, Sealed};
 use crate::sops::format::Format;
@@ -117,7 +117,12 @@ fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     };
     let mut results: Vec<(usize, R)> = thread::scope(|scope| {
         // A thread that cannot be started is no reason to fail: the others do its part.
-        let start = |_| thread::Builder::new().spawn_scoped(scope, worker).ok();
+        let wiped = || {
+            let done = worker();
+            wipe_stack();
+            done
+        };
+        let start = |_| thread::Builder::new().spawn_scoped(scope, wiped).ok();
         let threads: Vec<_> = (1..cores.min(wanted)).filter_map(start).collect();
         let mut results = worker();
         for thread in threads {

@@ -1,17 +1,32 @@
 //! The `sops-activate` command, also callable as `sops-install-secrets`.
 
+#[cfg(not(feature = "unwiped"))]
+use std::alloc::System;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use sops_activate::cli::{self, Command};
+use sops_activate::system::memory;
 use sops_activate::tools::{self, Verdict};
-use sops_activate::{log, run};
+use sops_activate::{log, run, secret};
+
+/// Wipes all memory on the heap when it is given back: libraries handle secrets, too, and grow buffers.
+#[cfg(not(feature = "unwiped"))]
+#[global_allocator]
+static HEAP: zeroizing_alloc::ZeroAlloc<System> = zeroizing_alloc::ZeroAlloc(System);
 
 /// 0: done; 1: something failed, and was told; 2: the command line makes no sense.
 fn main() -> ExitCode {
-    // A crash must not leave secrets and private keys in a core file. It cannot fail with this argument.
-    let _ = nix::sys::prctl::set_dumpable(false);
+    memory::guard();
+    let code = act();
+    secret::wipe_stack();
+    code
+}
+
+/// On a part of the stack of its own, which can be wiped afterwards.
+#[inline(never)]
+fn act() -> ExitCode {
     let mut arguments = std::env::args_os();
     let called = arguments.next().unwrap_or_default();
     let program =

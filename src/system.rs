@@ -12,6 +12,7 @@ pub mod generation;
 pub mod link;
 pub mod live;
 pub mod lock;
+pub mod memory;
 pub mod mount;
 pub mod mount_table;
 pub mod paths;

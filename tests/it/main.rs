@@ -27,6 +27,7 @@ mod layers;
 mod leaks;
 mod links;
 mod machine;
+mod memory;
 mod mount_fallback;
 mod namespace;
 mod nix_module;
