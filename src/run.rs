@@ -25,8 +25,9 @@ use crate::system::live::{Differences, Installed, LiveGeneration};
 use crate::system::mount::Backing;
 use crate::system::paths::{self, Memory};
 use crate::system::record;
+use crate::system::sandbox::{self, Needs};
 use crate::system::store::Store;
-use crate::system::units::{Channel, Messenger, UnitsError};
+use crate::system::units::{self, Channel, Messenger, UnitsError};
 use crate::system::walk::Trust;
 
 /// Bytes of a manifest at most: ten thousand secrets need about five million.
@@ -225,6 +226,7 @@ fn activate(
         tracing::warn!("{}", Printable(&warning.to_string()));
     }
     let symlink = &store_plan.symlink_path;
+    enter_sandbox(plan, &store, messenger, state);
     report.extend(store.remove_leftovers(symlink).iter().map(plain));
     let (live, differences) =
         go_live(&store, symlink, outcomes, directories, report).map_err(|error| plain(&error))?;
@@ -235,6 +237,36 @@ fn activate(
     }
     report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
     Ok(Some(live))
+}
+
+/// Everything is read, and what is to be written is known.
+fn enter_sandbox(plan: &Plan, store: &Store, messenger: &Messenger, state: Option<&Path>) {
+    // A program would be in the sandbox, too.
+    if messenger.runs_programs(plan) {
+        tracing::debug!("there is no sandbox: programs tell units");
+        return;
+    }
+    let of = |paths: Vec<&Path>| -> Vec<PathBuf> {
+        paths.into_iter().filter_map(Path::parent).map(Path::to_owned).collect()
+    };
+    let placed = |mode| {
+        plan.targets()
+            .filter(move |target| target.install_mode == mode)
+            .filter_map(|target| target.link.as_deref())
+    };
+    let memory = memory(plan, state);
+    let before = paths::placed_before(&memory);
+    let mut links: Vec<&Path> =
+        before.iter().map(PathBuf::as_path).chain(placed(InstallMode::Symlink)).collect();
+    links.push(&plan.store.symlink_path);
+    let mut files = of(placed(InstallMode::Copy).collect());
+    // The lists of units, if somebody is there to read them.
+    let lists = Path::new(units::LISTS);
+    files.extend(state.into_iter().chain(lists.exists().then_some(lists)).map(Path::to_owned));
+    let needs = Needs { store, links: of(links), files };
+    if let Err(error) = sandbox::enter(&needs) {
+        tracing::debug!("there is no sandbox: {error}");
+    }
 }
 
 /// Makes what is wanted live, in a new generation if it differs from the live one, and says in what; there is nothing
@@ -335,10 +367,7 @@ fn place(
             (InstallMode::Copy, Wanted::AsBefore(_), None) => paths::Wanted::AsBefore(path),
         });
     }
-    // Root is misled by others in user mode as well.
-    let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
-    let memory = Memory { directory: state, mount_point: &plan.store.mount_point, trust };
-    let done = paths::place_all(&wanted, &memory);
+    let done = paths::place_all(&wanted, &memory(plan, state));
     for warning in done.warnings {
         tracing::warn!("{}", Printable(&warning.to_string()));
     }
@@ -354,6 +383,12 @@ fn place(
         }
         report.push(diagnostic);
     }
+}
+
+fn memory<'m>(plan: &'m Plan, state: Option<&'m Path>) -> Memory<'m> {
+    // Root is misled by others in user mode as well.
+    let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
+    Memory { directory: state, mount_point: &plan.store.mount_point, trust }
 }
 
 /// Tells the log and systemd. A user's activation tells neither, as in the original, but for the user's own units.

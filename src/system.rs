@@ -20,6 +20,7 @@ mod private;
 pub mod process;
 pub mod record;
 pub mod remembered;
+pub mod sandbox;
 pub mod store;
 pub mod survey;
 pub mod units;

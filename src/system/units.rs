@@ -12,8 +12,11 @@ use std::process::{Command, ExitStatus, Stdio};
 use super::file::{FileError, words};
 use crate::changes::Units;
 use crate::diagnostic::Printable;
+use crate::plan::Plan;
 pub use user::UserUnitsError;
 
+/// Where switch-to-configuration looks for lists of units.
+pub const LISTS: &str = "/run/nixos";
 /// The exit status of `systemctl` when a unit is not there.
 const NO_SUCH_UNIT: i32 = 5;
 
@@ -71,6 +74,16 @@ pub struct Messenger {
 }
 
 impl Messenger {
+    /// Whether telling the units of this plan takes other programs.
+    #[must_use]
+    pub fn runs_programs(&self, plan: &Plan) -> bool {
+        let told_by_systemctl = self.channel == Channel::Systemctl && !self.user_mode;
+        plan.targets().any(|target| {
+            let units = !target.restart_units.is_empty() || !target.reload_units.is_empty();
+            (told_by_systemctl && units) || !target.restart_user_units.is_empty()
+        })
+    }
+
     /// Tells of every unit of the machine. Everything is tried; the failures are returned.
     #[must_use]
     pub fn tell(&self, units: &Units<'_>) -> Vec<UnitsError> {
@@ -101,12 +114,12 @@ fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
             return Vec::new();
         }
         Channel::Lists => [
-            append("/run/nixos/activation-restart-list", &units.restart),
-            append("/run/nixos/activation-reload-list", &units.reload),
+            append("activation-restart-list", &units.restart),
+            append("activation-reload-list", &units.reload),
         ],
         Channel::DryLists => [
-            append("/run/nixos/dry-activation-restart-list", &units.restart),
-            append("/run/nixos/dry-activation-reload-list", &units.reload),
+            append("dry-activation-restart-list", &units.restart),
+            append("dry-activation-reload-list", &units.reload),
         ],
     };
     told.into_iter().filter_map(Result::err).collect()
@@ -165,12 +178,12 @@ fn say(verb: &str, whose: &str, units: &[&str]) {
 
 /// Appends to a list, if there is anybody who will read it.
 fn append(list: &str, units: &[&str]) -> Result<(), UnitsError> {
-    let path = Path::new(list);
-    if units.is_empty() || !path.parent().is_some_and(Path::exists) {
+    let path = Path::new(LISTS).join(list);
+    if units.is_empty() || !Path::new(LISTS).exists() {
         return Ok(());
     }
     let lines = units.join("\n") + "\n";
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    let mut file = opened.map_err(|error| FileError::io("open", path, error))?;
-    file.write_all(lines.as_bytes()).map_err(|error| FileError::io("write to", path, error).into())
+    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+    let mut file = opened.map_err(|error| FileError::io("open", &path, error))?;
+    file.write_all(lines.as_bytes()).map_err(|error| FileError::io("write to", &path, error).into())
 }

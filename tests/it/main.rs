@@ -32,6 +32,7 @@ mod mount_fallback;
 mod namespace;
 mod nix_module;
 mod partial;
+mod sandbox;
 mod scenarios;
 mod seal;
 mod selection;
