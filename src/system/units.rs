@@ -74,25 +74,29 @@ pub struct Messenger {
 }
 
 impl Messenger {
-    /// Whether telling the units of this plan takes other programs.
+    /// Whether telling the units of this plan, and those that are still to be told, may take other programs.
     #[must_use]
-    pub fn runs_programs(&self, plan: &Plan) -> bool {
+    pub fn may_run_programs(&self, plan: &Plan, untold: &Units) -> bool {
         let told_by_systemctl = self.channel == Channel::Systemctl && !self.user_mode;
-        plan.targets().any(|target| {
-            let units = !target.restart_units.is_empty() || !target.reload_units.is_empty();
-            (told_by_systemctl && units) || !target.restart_user_units.is_empty()
-        })
+        let takes = |units: &[String], users: &[String]| {
+            (told_by_systemctl && !units.is_empty()) || !users.is_empty()
+        };
+        takes(&untold.restart, &untold.restart_user)
+            || takes(&untold.reload, &[])
+            || plan.targets().any(|target| {
+                takes(&target.restart_units, &target.restart_user_units) || takes(&target.reload_units, &[])
+            })
     }
 
     /// Tells of every unit of the machine. Everything is tried; the failures are returned.
     #[must_use]
-    pub fn tell(&self, units: &Units<'_>) -> Vec<UnitsError> {
+    pub fn tell(&self, units: &Units) -> Vec<UnitsError> {
         tell(units, self.channel)
     }
 
     /// Tells of the units of users. Everything is tried; the failures are returned.
     #[must_use]
-    pub fn tell_users(&self, units: &Units<'_>) -> Vec<UserUnitsError> {
+    pub fn tell_users(&self, units: &Units) -> Vec<UserUnitsError> {
         if self.channel.is_dry() {
             say("restart", " of users", &units.restart_user);
             return Vec::new();
@@ -101,7 +105,7 @@ impl Messenger {
     }
 }
 
-fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
+fn tell(units: &Units, channel: Channel) -> Vec<UnitsError> {
     let told = match channel {
         Channel::Systemctl => {
             let mut failed = systemctl("try-restart", &units.restart);
@@ -127,7 +131,7 @@ fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
 
 /// Without blocking: the program runs before the units that it restarts may start, so waiting for one would be for
 /// ever. `try-` leaves alone what does not run: it will start with the new secret.
-fn systemctl(verb: &'static str, units: &[&str]) -> Vec<UnitsError> {
+fn systemctl(verb: &'static str, units: &[String]) -> Vec<UnitsError> {
     if units.is_empty() {
         return Vec::new();
     }
@@ -148,28 +152,28 @@ fn systemctl(verb: &'static str, units: &[&str]) -> Vec<UnitsError> {
         Ok(status) => status,
         Err(cause) => return vec![UnitsError::Start { verb, cause }],
     };
-    let unknown: Vec<&str> = if status.code() == Some(NO_SUCH_UNIT) { unknown(units) } else { Vec::new() };
+    let unknown = if status.code() == Some(NO_SUCH_UNIT) { unknown(units) } else { Vec::new() };
     if unknown.is_empty() {
         return vec![UnitsError::Failed { verb, status, units: units.join(", ") }];
     }
-    unknown.into_iter().map(|unit| UnitsError::Unknown { verb, unit: unit.to_owned() }).collect()
+    unknown.into_iter().map(|unit| UnitsError::Unknown { verb, unit: unit.clone() }).collect()
 }
 
 /// Those of `units` that systemd cannot load for want of a file.
-fn unknown<'u>(units: &[&'u str]) -> Vec<&'u str> {
-    let is_unknown = |unit: &&&str| {
+fn unknown(units: &[String]) -> Vec<&String> {
+    let is_unknown = |unit: &&String| {
         let asked = Command::new("systemctl")
-            .args(["show", "--property=LoadState", "--", unit])
+            .args(["show", "--property=LoadState", "--", unit.as_str()])
             .env_remove("SOPS_AGE_KEY")
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .output();
         asked.is_ok_and(|answer| answer.stdout.trim_ascii() == b"LoadState=not-found")
     };
-    units.iter().filter(is_unknown).copied().collect()
+    units.iter().filter(is_unknown).collect()
 }
 
-fn say(verb: &str, whose: &str, units: &[&str]) {
+fn say(verb: &str, whose: &str, units: &[String]) {
     let lines: Vec<String> =
         units.iter().map(|unit| format!("would {verb} {}{whose}\n", Printable(unit))).collect();
     // There is nobody to tell when standard error is gone.
@@ -177,7 +181,7 @@ fn say(verb: &str, whose: &str, units: &[&str]) {
 }
 
 /// Appends to a list, if there is anybody who will read it.
-fn append(list: &str, units: &[&str]) -> Result<(), UnitsError> {
+fn append(list: &str, units: &[String]) -> Result<(), UnitsError> {
     let path = Path::new(LISTS).join(list);
     if units.is_empty() || !Path::new(LISTS).exists() {
         return Ok(());
