@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::changes::Changes;
+use crate::changes::{Changes, Units};
 use crate::check;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted;
@@ -27,8 +27,9 @@ use crate::system::live::{Installed, LiveGeneration};
 use crate::system::mount::Backing;
 use crate::system::paths::{self, Memory};
 use crate::system::record;
+use crate::system::sandbox::{self, Needs};
 use crate::system::store::Store;
-use crate::system::units::{Channel, Messenger};
+use crate::system::units::{self, Channel, Messenger};
 use crate::system::untold::Untold;
 use crate::system::walk::Trust;
 
@@ -254,6 +255,7 @@ fn install(
     let number_before = before.as_ref().map(LiveGeneration::number);
     let (mut untold, problems) = store.untold(before.as_ref()).map_err(|error| plain(&error))?;
     warn(&problems);
+    enter_sandbox(plan, &store, messenger, untold.units(), memory.state);
     let (live, changes) = go_live(plan, &store, before, outcomes, directories, &mut untold, report)
         .map_err(|error| plain(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
@@ -270,6 +272,36 @@ fn install(
     report.extend(changes.and_then(|changes| notice::log(plan, &changes, false).err()));
     report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
     Ok((outcome::table(plan, outcomes, Some(&live), false), Some(untold)))
+}
+
+/// Everything is read, and what is to be written is known.
+fn enter_sandbox(plan: &Plan, store: &Store, messenger: &Messenger, untold: &Units, state: Option<&Path>) {
+    // A program would be in the sandbox, too.
+    if messenger.may_run_programs(plan, untold) {
+        tracing::debug!("there is no sandbox: programs tell units");
+        return;
+    }
+    let of = |paths: Vec<&Path>| -> Vec<PathBuf> {
+        paths.into_iter().filter_map(Path::parent).map(Path::to_owned).collect()
+    };
+    let placed = |mode| {
+        plan.targets()
+            .filter(move |target| target.install_mode == mode)
+            .filter_map(|target| target.link.as_deref())
+    };
+    let memory = memory(plan, state);
+    let before = paths::placed_before(&memory);
+    let mut links: Vec<&Path> =
+        before.iter().map(PathBuf::as_path).chain(placed(InstallMode::Symlink)).collect();
+    links.push(&plan.store.symlink_path);
+    let mut files = of(placed(InstallMode::Copy).collect());
+    // The lists of units, if somebody is there to read them.
+    let lists = Path::new(units::LISTS);
+    files.extend(state.into_iter().chain(lists.exists().then_some(lists)).map(Path::to_owned));
+    let needs = Needs { store, links: of(links), files };
+    if let Err(error) = sandbox::enter(&needs) {
+        tracing::debug!("there is no sandbox: {error}");
+    }
 }
 
 /// Makes what is wanted live, in a new generation if it differs from the live one, and says in what; there is nothing

@@ -160,6 +160,14 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     done
 }
 
+/// Where something was placed before. Empty where that cannot be found out, which [`place_all`] tells.
+#[must_use]
+pub fn placed_before(memory: &Memory<'_>) -> Vec<PathBuf> {
+    let list =
+        memory.directory.and_then(|directory| List::load(directory, memory.mount_point, memory.trust).0);
+    list.iter().flat_map(List::entries).map(|entry| entry.path().to_owned()).collect()
+}
+
 /// What is remembered of the path.
 fn at(before: &BTreeSet<Entry>, path: &Path) -> impl Iterator<Item = Entry> {
     let first_link = Entry::Link { path: path.to_owned(), target: PathBuf::new() };
