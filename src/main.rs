@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nix::sys::signal::{SigSet, Signal};
 use sops_activate::cli::{self, Command};
 use sops_activate::system::memory;
 use sops_activate::tools::{self, Verdict};
@@ -18,6 +19,9 @@ static HEAP: zeroizing_alloc::ZeroAlloc<System> = zeroizing_alloc::ZeroAlloc(Sys
 
 /// 0: done; 1: something failed, and was told; 2: the command line makes no sense.
 fn main() -> ExitCode {
+    // With a limit on the size of files, a write beyond it is to fail, not to end the program in its middle. It is the
+    // first thing done, so that every thread has it; it cannot fail with this argument either.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
     memory::guard();
     let code = act();
     secret::wipe_stack();

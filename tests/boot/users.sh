@@ -35,6 +35,7 @@ users() {
     check 'whoever has no manager, or not that unit, is not spoken of' "${fact[secret.message]-}" '!(*warning*|*error*|*1001*|*1002*)'
 
     is 'a switch with a changed secret of a unit that no user has succeeds' unknown.status 0
+    is 'and that is said' unknown.message '*no-such-unit*'
     users_well unknown
     nothing 'it restarts no unit' unknown.saw.reader
 
