@@ -210,7 +210,12 @@ impl Walk<'_> {
                 if self.clears
                     && let Err(error) = remove_stale(&self.here, name)
                 {
-                    tracing::warn!("{error}");
+                    // In the sandbox, what another run is only just making cannot be taken for left behind.
+                    if error.errno() == Some(libc::EACCES) {
+                        tracing::debug!("{error}");
+                    } else {
+                        tracing::warn!("{error}");
+                    }
                 }
                 self.enter(Directory::at(fd, at), &found);
             }
