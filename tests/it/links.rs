@@ -734,21 +734,52 @@ fn a_copy_stays_when_it_is_asked_for_by_another_name_of_its_path() {
 }
 
 #[test]
-fn a_copy_that_would_lie_in_the_store_by_another_name_is_refused() {
+fn what_would_lie_in_the_store_by_another_name_is_refused() {
     let Some(machine) = Machine::new() else { return };
     with_var_run(&machine);
     machine.activate(&without_links());
+    // Neither leads anywhere yet, and both would be made.
+    machine.shell("ln -s /run/secrets.d/new /var/dangling; ln -s secrets.d/7/deep /run/relative");
     let before = machine.shell("find /run -printf '%p %C@\n'");
-    for path in ["/var/run/secrets/b", "/var/run/secrets.d/1/b/c", "/var/run/secrets.d/b"] {
-        let ran = machine.run(&one(copied("a", path)));
-        let error = format!(
-            "sops-install-secrets: error: cannot write '{path}': it leads into '/run/secrets.d', and a copy has to lie outside of it\n  \
-             secret 'a' is in place all the same, at '/run/secrets/a'\n\
-             help: set its path to where the file is to be, outside of '/run/secrets.d'\n"
-        );
-        assert_eq!(ran, Answer { code: Some(1), stdout: String::new(), stderr: error });
-        assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before);
+    for path in [
+        "/var/run/secrets/a",
+        "/var/run/secrets/b",
+        "/var/run/secrets.d/1/a",
+        "/var/run/secrets.d/1/b/c",
+        "/var/run/secrets.d/b",
+        "/var/dangling/b",
+        "/var/dangling/b/c",
+        "/var/run/relative/b",
+    ] {
+        for (secret, action) in [(at("a", path), "link"), (copied("a", path), "write")] {
+            let error = refused_in_store(action, path);
+            assert_eq!(machine.run(&one(secret)), error);
+            assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before, "{path}");
+            assert_eq!(machine.look(LIST), "", "{path}: nothing is remembered of it");
+        }
     }
+    assert_eq!(machine.shell("cat /run/secrets/a"), API_KEY);
+}
+
+#[test]
+fn a_link_into_a_generation_by_its_number_is_refused() {
+    let Some(machine) = Machine::new() else { return };
+    machine.activate(&without_links());
+    let before = machine.shell("find /run -printf '%p %C@\n'");
+    for path in ["/run/secrets.d/1/a", "/run/secrets.d/1/b", "/run/secrets.d/b", "/run/secrets.d/7/b"] {
+        assert_eq!(machine.run(&one(at("a", path))), refused_in_store("link", path));
+        assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before, "{path}");
+    }
+}
+
+/// That nothing is put at `path`.
+fn refused_in_store(action: &str, path: &str) -> Answer {
+    let stderr = format!(
+        "sops-install-secrets: error: cannot {action} '{path}': it leads into '/run/secrets.d', and has to lie outside of it\n  \
+         secret 'a' is in place all the same, at '/run/secrets/a'\n\
+         help: give the secret a path that leads outside of '/run/secrets.d'\n"
+    );
+    Answer { code: Some(1), stdout: String::new(), stderr }
 }
 
 #[test]
