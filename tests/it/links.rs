@@ -512,18 +512,41 @@ fn a_copy_goes_when_nobody_asks_for_it_also_after_a_reboot() {
 fn a_manifest_without_secrets_clears_away_the_last_ones_and_the_list_also_after_a_reboot() {
     let Some(machine) = Machine::new() else { return };
     let nothing = manifest(&[], &[]);
-    for reboot in ["", REBOOT] {
+    let clears = |there: &str, after: &str| {
         machine.activate(&manifest(&[at("a", "/etc/app/link"), copied("b", "/etc/app/copy")], &[]));
         assert_ne!(machine.look(LIST), "", "what the unit is conditioned on");
-        machine.shell(reboot);
-        machine.activate(&nothing);
-        assert_eq!(machine.shell("find /etc/app ! -type d"), "", "{reboot}");
-        assert_eq!(machine.look(LIST), "", "{reboot}");
-        assert_eq!(machine.shell("find /run/secrets.d/ ! -type d"), "", "the last generation: {reboot}");
-        let generation = machine.shell("readlink /run/secrets; ls -A /run/secrets.d");
-        machine.activate(&nothing);
-        assert_eq!(machine.shell("readlink /run/secrets; ls -A /run/secrets.d"), generation, "{reboot}");
-    }
+        machine.shell(after);
+        for _ in 0..2 {
+            machine.activate(&nothing);
+            assert_eq!(machine.shell("find /etc/app ! -type d"), "", "{after}");
+            assert_eq!(machine.look(LIST), "", "{after}");
+            let seen = machine.shell(
+                "readlink /run/secrets; find /run/secrets.d/ ! -type d; ls -A /run/secrets.d; grep -c ' /run/secrets' /proc/mounts",
+            );
+            assert_eq!(seen, there, "{after}");
+        }
+    };
+    clears("/run/secrets.d/2\n2\n1", "");
+    // Nothing is live, and nothing is made: no store, and no link to it. The directory is what was locked.
+    clears("0", REBOOT);
+    clears("/run/elsewhere\n0", &format!("{REBOOT}; ln -s /run/elsewhere /run/secrets"));
+    machine.shell("rm /run/secrets");
+    // What a first run left that was killed before it was live.
+    machine.activate(&without_links());
+    machine.shell("rm /run/secrets");
+    machine.activate(&nothing);
+    assert_eq!(machine.shell("ls -A /run; ls -A /run/secrets.d"), "secrets.d");
+}
+
+#[test]
+fn the_first_secret_after_the_last_ones_were_cleared_away_is_a_first_activation() {
+    let Some(machine) = Machine::new() else { return };
+    machine.shell("mkdir -p /run/nixos");
+    machine.activate(&one(at("a", "/etc/app/key")));
+    machine.shell(&format!("{REBOOT}; mkdir /run/nixos"));
+    machine.activate(&manifest(&[], &[]));
+    machine.activate(&one(with(secret("a", "api_key"), json!({"restartUnits": ["x.service"]}))));
+    assert_eq!(machine.shell("ls -A /run/nixos; readlink /run/secrets"), "/run/secrets.d/1");
 }
 
 #[test]
