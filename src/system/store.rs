@@ -28,6 +28,29 @@ pub struct Store {
     _locks: Vec<Lock>,
 }
 
+/// Sole access to a mount point where nothing is live and nothing is to be, until dropped: it is as it is, mounted or not,
+/// and only what killed runs left goes.
+pub struct Vacant(Store);
+
+impl Vacant {
+    /// Waits for other runs on the mount point. It is created, for want of something else to lock, and stays: whoever
+    /// waits for it would find another one otherwise.
+    ///
+    /// # Errors
+    /// When one of these fails, or another run takes longer than [`lock::LIMIT`].
+    pub fn open(mount_point: &Path, waiting: &mut dyn FnMut()) -> Result<Self, StoreError> {
+        create_all(mount_point, DIRECTORY_MODE)?;
+        let (root, lock) = lock::lock(mount_point, &mut Patience::new(lock::LIMIT, waiting))?;
+        let maker = current_user();
+        Ok(Self(Store { root, directories: maker, maker, _locks: vec![lock] }))
+    }
+
+    /// As [`Store::remove_leftovers`].
+    pub fn remove_leftovers(&self, symlink: &Path) -> Vec<FileError> {
+        self.0.remove_leftovers(symlink)
+    }
+}
+
 /// Why there is no store to write to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
