@@ -308,10 +308,14 @@ fn what_sops_refuses_is_refused_with_its_place() {
 #[test]
 fn anchors_have_names_that_sops_reads_alike() {
     for name in ["a:b", "a:", "a?b", "a.b", "a?", "a%b", "a\"b", "a#b", "é"] {
-        for source in [format!("k: &{name} c\n"), format!("k: &{name}\n  l: c\nm: *{name}\n"), format!("k: [&{name}]\n")]
-        {
+        for source in [
+            format!("k: &{name} c\n"),
+            format!("k: &{name}\n  l: c\nm: *{name}\n"),
+            format!("k: [&{name}]\n"),
+        ] {
             let expected = "line 1, column 4: an anchor with another character than letters, digits, '_' and '-' in its name";
-            let expected = if source.contains('[') { expected.replacen('4', "5", 1) } else { expected.to_owned() };
+            let expected =
+                if source.contains('[') { expected.replacen('4', "5", 1) } else { expected.to_owned() };
             assert_eq!(failure(&source), expected, "{source:?}");
         }
     }
