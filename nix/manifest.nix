@@ -15,6 +15,8 @@
   placement,
   # The package that checks.
   validationPackage,
+  # For messages about what this host could open.
+  hostName ? "",
 }: let
   manifest =
     {
@@ -35,10 +37,12 @@
     // withoutDefaults {
       onFailure = "partial";
       hostRecipients = [];
+      hostName = "";
       dummySecrets = false;
     } {
       inherit (sops) onFailure;
       hostRecipients = sops.hostRecipients or [];
+      hostName = lib.optionalString ((sops.hostRecipients or []) != []) hostName;
       dummySecrets = sops.testing.dummySecrets or false;
     };
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::plan::{Plan, RENDERED, Target};
 
 /// Names of files below the generation, by what happens to them.
@@ -14,12 +16,35 @@ pub struct Changes {
 }
 
 /// Units that use what changed, each once, in the manifest's order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Units<'p> {
-    pub restart: Vec<&'p str>,
-    pub reload: Vec<&'p str>,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Units {
+    pub restart: Vec<String>,
+    pub reload: Vec<String>,
     /// Of the service managers of users.
-    pub restart_user: Vec<&'p str>,
+    pub restart_user: Vec<String>,
+}
+
+impl Units {
+    /// Adds those of `others` that are not there yet.
+    pub fn add(&mut self, others: &Self) {
+        add(&mut self.restart, &others.restart);
+        add(&mut self.reload, &others.reload);
+        add(&mut self.restart_user, &others.restart_user);
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.restart.is_empty() && self.reload.is_empty() && self.restart_user.is_empty()
+    }
+}
+
+fn add(list: &mut Vec<String>, names: &[String]) {
+    for name in names {
+        if !list.contains(name) {
+            list.push(name.clone());
+        }
+    }
 }
 
 impl Changes {
@@ -54,26 +79,20 @@ impl Changes {
     }
 
     /// The units of everything that was added or modified, but for the names that `failed`: a service that is told of a
-    /// file must be able to read it.
+    /// file must be able to read it. A user's activation has no say over the machine's.
     #[must_use]
-    pub fn units<'p>(&self, plan: &'p Plan, failed: &BTreeSet<&str>) -> Units<'p> {
+    pub fn units(&self, plan: &Plan, failed: &BTreeSet<&str>) -> Units {
         let changed = |target: &&Target| {
             let name = target.name.as_str();
             !failed.contains(name) && (self.added.contains(name) || self.modified.contains(name))
         };
         let mut units = Units::default();
         for target in plan.targets().filter(changed) {
-            for (list, names) in [
-                (&mut units.restart, &target.restart_units),
-                (&mut units.reload, &target.reload_units),
-                (&mut units.restart_user, &target.restart_user_units),
-            ] {
-                for name in names {
-                    if !list.contains(&name.as_str()) {
-                        list.push(name);
-                    }
-                }
+            if !plan.user_mode {
+                add(&mut units.restart, &target.restart_units);
+                add(&mut units.reload, &target.reload_units);
             }
+            add(&mut units.restart_user, &target.restart_user_units);
         }
         units
     }

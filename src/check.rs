@@ -7,8 +7,9 @@ use std::path::Path;
 
 use crate::cli::Check;
 use crate::decrypted::{self, Markers};
-use crate::diagnostic::{Diagnostic, KeyLine, Location, Report, in_repository};
-use crate::explain::{self, Needed, Paths, host};
+use crate::diagnostic::{Diagnostic, KeyLine, Location, Printable, Report, in_repository};
+use crate::explain::host::{self, Host};
+use crate::explain::{self, Needed, Paths};
 use crate::load;
 use crate::plan::{Plan, Secret, Selection, SopsFile, Template, TemplateSource};
 use crate::secret::SecretBytes;
@@ -35,6 +36,9 @@ pub fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
         check_template(plan, &markers, template, file.as_ref(), &mut report);
     }
     if extent == Check::SopsFile {
+        for passed_over in &plan.host.passed_over {
+            tracing::warn!("{}", Printable(passed_over));
+        }
         for (file, document) in plan.files.iter().zip(load::read_all(plan, Paths::InRepository)) {
             match document {
                 Ok(document) => check_file(plan, file, &document, &mut report),
@@ -85,9 +89,16 @@ fn check_file(plan: &Plan, file: &SopsFile, document: &Document<Sealed>, report:
                 .help("the file was not left so by sops: restore it from version control"),
         );
     }
-    if !plan.host_recipients.is_empty() {
+    if !plan.host.recipients.is_empty() {
         let needed = Needed::new(plan, file);
-        report.0.extend(host::missing(&needed, file, document.metadata(), &plan.host_recipients));
+        let title = plan.host.title();
+        let host = Host {
+            name: &title,
+            keys_in: "sops.hostRecipients",
+            recipients: &plan.host.recipients,
+            paths: Paths::InRepository,
+        };
+        report.0.extend(host::missing(&needed, file, document.metadata(), &host));
     }
     for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
         let checked = match &secret.selection {

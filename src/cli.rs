@@ -11,7 +11,6 @@ use tool::{Spec, TOOLS, Tool};
 
 use crate::diagnostic::Printable;
 use crate::keys;
-use crate::secret::SecretBytes;
 
 pub mod tool;
 
@@ -213,16 +212,7 @@ pub fn environment(program: &str) -> Environment {
         dry_activate: std::env::var_os("NIXOS_ACTION").as_deref() == Some(OsStr::new("dry-activate")),
         restart_via_systemctl: std::env::var_os("SOPS_RESTART_UNITS_VIA_SYSTEMCTL").as_deref()
             == Some(OsStr::new("1")),
-        keys: keys::Environment {
-            age_key: std::env::var_os("SOPS_AGE_KEY").map(|text| SecretBytes::new(text.into_encoded_bytes())),
-            age_key_file: path("SOPS_AGE_KEY_FILE"),
-            age_ssh_private_key_file: path("SOPS_AGE_SSH_PRIVATE_KEY_FILE"),
-            age_key_cmd: std::env::var_os("SOPS_AGE_KEY_CMD"),
-            age_ssh_private_key_cmd: std::env::var_os("SOPS_AGE_SSH_PRIVATE_KEY_CMD"),
-            gpg_exec: std::env::var_os("SOPS_GPG_EXEC").filter(|program| !program.is_empty()),
-            // A plugin or a command may need variables that nobody here knows of; keys are not among them.
-            handed_on: std::env::vars_os().filter(|(name, _)| name != "SOPS_AGE_KEY").collect(),
-        },
+        keys: keys::Environment::of(std::env::vars_os().collect()),
         program: program.to_owned(),
     }
 }

@@ -175,11 +175,21 @@ fn is_deceptive(character: char) -> bool {
 #[must_use]
 pub fn in_repository(path: &Path) -> String {
     let text = path.to_string_lossy();
-    let below = text.strip_prefix("/nix/store/").and_then(|rest| match rest.split_once('/') {
+    let below = in_store(&text).and_then(|rest| match rest.split_once('/') {
         Some((_, below)) => Some(below),
         None => rest.split_once('-').map(|(_, name)| name),
     });
     below.unwrap_or(&text).to_owned()
+}
+
+/// From the hash on, of a path in a Nix store, which need not be at `/nix/store`.
+fn in_store(path: &str) -> Option<&str> {
+    const STORE: &str = "store/";
+    const HASH: usize = 32;
+    path.match_indices(STORE).filter_map(|(at, _)| path.get(at + STORE.len()..)).find(|rest| {
+        let is_hash = |hash: &str| hash.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
+        rest.get(..HASH).is_some_and(is_hash) && rest.as_bytes().get(HASH) == Some(&b'-')
+    })
 }
 
 /// Names for a message: all of a few, or the first ones and a count.
@@ -194,6 +204,19 @@ pub fn enumerate(names: &[impl AsRef<str>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_in_any_store_is_told_as_in_the_repository() {
+        let hash = "0".repeat(32);
+        for (path, expected) in [
+            (format!("/nix/store/{hash}-a.yaml"), "a.yaml"),
+            (format!("/nix/store/{hash}-source/hosts/a.yaml"), "hosts/a.yaml"),
+            (format!("/srv/store/store/{hash}-a.yaml"), "a.yaml"),
+            ("/srv/store/secrets/a.yaml".to_owned(), "/srv/store/secrets/a.yaml"),
+        ] {
+            assert_eq!(in_repository(Path::new(&path)), expected);
+        }
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_escaped_and_letters_are_not() {

@@ -214,6 +214,18 @@ pub fn for_shell(path: &Path) -> String {
     quoted(&in_repository(path))
 }
 
+/// The command that encrypts the file to the recipients of now, and where to run it. Of a file that was copied into the Nix
+/// store by itself only the name is known, and there may be several of it.
+#[must_use]
+pub fn updatekeys(path: &Path, place: &str) -> String {
+    let name = for_shell(path);
+    let origin =
+        if path.has_root() && !name.contains('/') { "in the repository that it came from" } else { "" };
+    let places: Vec<&str> = [origin, place].into_iter().filter(|place| !place.is_empty()).collect();
+    let space = if places.is_empty() { "" } else { " " };
+    format!("`sops updatekeys {name}`{space}{}", places.join(", "))
+}
+
 /// A word as a person would have to type it.
 #[must_use]
 pub fn quoted(text: &str) -> String {
@@ -224,6 +236,24 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_known_by_its_name_alone_is_to_be_found_in_its_repository() {
+        let store = "/nix/store/00000000000000000000000000000000-";
+        for (path, place, expected) in [
+            (format!("{store}a.yaml"), "", "`sops updatekeys a.yaml` in the repository that it came from"),
+            (
+                format!("{store}a.yaml"),
+                "where it opens",
+                "`sops updatekeys a.yaml` in the repository that it came from, where it opens",
+            ),
+            (format!("{store}source/hosts/a.yaml"), "", "`sops updatekeys hosts/a.yaml`"),
+            ("/etc/a.yaml".to_owned(), "where it opens", "`sops updatekeys /etc/a.yaml` where it opens"),
+            ("a.yaml".to_owned(), "", "`sops updatekeys a.yaml`"),
+        ] {
+            assert_eq!(updatekeys(Path::new(&path), place), expected);
+        }
+    }
 
     #[test]
     fn a_path_for_the_shell_is_that_in_the_repository() {

@@ -84,6 +84,8 @@ pub struct Environment {
     pub age_key: Option<SecretBytes>,
     /// `SOPS_AGE_KEY_FILE`
     pub age_key_file: Option<PathBuf>,
+    /// What would be in that file, where it can be had in another way only.
+    pub age_key_file_content: Option<SecretBytes>,
     /// `SOPS_AGE_SSH_PRIVATE_KEY_FILE`
     pub age_ssh_private_key_file: Option<PathBuf>,
     /// `SOPS_AGE_KEY_CMD`
@@ -97,6 +99,27 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// `variables` are all that there are.
+    #[must_use]
+    pub fn of(mut variables: Variables) -> Self {
+        let is_key = |(name, _): &(OsString, OsString)| name == "SOPS_AGE_KEY";
+        let age_key = variables.iter().position(is_key).map(|at| variables.remove(at).1);
+        variables.retain(|variable| !is_key(variable));
+        let text = |name: &str| process::variable(&variables, name).map(OsStr::to_owned);
+        let not_empty = |name: &str| text(name).filter(|value| !value.is_empty());
+        Self {
+            age_key: age_key.map(|text| SecretBytes::new(text.into_encoded_bytes())),
+            age_key_file: not_empty("SOPS_AGE_KEY_FILE").map(PathBuf::from),
+            age_key_file_content: None,
+            age_ssh_private_key_file: not_empty("SOPS_AGE_SSH_PRIVATE_KEY_FILE").map(PathBuf::from),
+            age_key_cmd: text("SOPS_AGE_KEY_CMD"),
+            age_ssh_private_key_cmd: text("SOPS_AGE_SSH_PRIVATE_KEY_CMD"),
+            gpg_exec: not_empty("SOPS_GPG_EXEC"),
+            // A plugin or a command may need variables that nobody here knows of; keys are not among them.
+            handed_on: variables,
+        }
+    }
+
     /// `PATH`
     #[must_use]
     pub fn path(&self) -> Option<&OsStr> {
@@ -276,6 +299,12 @@ impl Keyring {
         }
         if let Some(text) = &environment.age_key {
             let source = Source::variable("SOPS_AGE_KEY");
+            if let Err(reason) = self.own.add_identities(&source, text.expose()) {
+                self.own.skip(source, reason);
+            }
+        }
+        if let Some(text) = &environment.age_key_file_content {
+            let source = Source::variable("SOPS_AGE_KEY_FILE");
             if let Err(reason) = self.own.add_identities(&source, text.expose()) {
                 self.own.skip(source, reason);
             }

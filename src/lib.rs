@@ -20,6 +20,7 @@ pub mod keys;
 pub mod load;
 pub mod log;
 pub mod manifest;
+pub mod notice;
 pub mod outcome;
 pub mod plan;
 pub mod recipient;

@@ -1,7 +1,6 @@
 //! Reads and opens the sops files of a plan, each once, on all cores. [`crate::explain`] says why one does not open.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::diagnostic::Diagnostic;
@@ -14,6 +13,7 @@ use crate::sops::data_key::{self, RecoverError};
 use crate::sops::document::{Document, Opened, Sealed};
 use crate::sops::format::Format;
 use crate::system::file::read_regular;
+use crate::system::workers;
 
 /// Bytes of a sops file at most. The largest file in use is far smaller; the limit is where 32-bit tools end, and
 /// refuses a disk image that was named by mistake. (A file of many tiny entries takes many times its size in memory.)
@@ -98,38 +98,12 @@ pub fn template_files(plan: &Plan, paths: Paths) -> Vec<Option<Result<SecretByte
         .collect()
 }
 
-/// `work` on each item, results in the items' order. The calling thread works, too.
+/// `work` on each item, results in the items' order.
 fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let wanted = items.len() / FILES_PER_THREAD;
     // Asking costs reads of cgroup files, so only when the answer matters.
     let cores = if wanted > 1 { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
-    if cores.min(wanted) <= 1 {
-        return items.iter().map(work).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else { return done };
-            done.push((index, work(item)));
-        }
-    };
-    let mut results: Vec<(usize, R)> = thread::scope(|scope| {
-        // A thread that cannot be started is no reason to fail: the others do its part.
-        let start = |_| thread::Builder::new().spawn_scoped(scope, worker).ok();
-        let threads: Vec<_> = (1..cores.min(wanted)).filter_map(start).collect();
-        let mut results = worker();
-        for thread in threads {
-            match thread.join() {
-                Ok(more) => results.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    });
-    results.sort_unstable_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+    workers::map(items, cores.min(wanted), work)
 }
 
 fn read(needed: &Needed, file: &SopsFile, paths: Paths) -> Result<Document<Sealed>, Diagnostic> {

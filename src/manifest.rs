@@ -46,6 +46,9 @@ pub struct Settings {
     /// Ours: the public keys of the host, so that the build can tell which files it will open.
     #[serde(deserialize_with = "null_as_default")]
     pub host_recipients: Vec<String>,
+    /// Ours: the name of the host, for messages of the build.
+    #[serde(deserialize_with = "null_as_default")]
+    pub host_name: String,
     /// Ours: what one failing secret means for the others.
     #[serde(deserialize_with = "null_as_default")]
     pub on_failure: String,
@@ -187,7 +190,7 @@ fn elements<T: for<'de> Deserialize<'de>>(noun: &str, raw: &[&RawValue], report:
 }
 
 /// What a field of any part of the manifest has to be.
-const TEXTS: [&str; 17] = [
+const TEXTS: [&str; 18] = [
     "name",
     "key",
     "extractKey",
@@ -205,6 +208,7 @@ const TEXTS: [&str; 17] = [
     "gnupgHome",
     "ageKeyFile",
     "onFailure",
+    "hostName",
 ];
 const NUMBERS: [&str; 3] = ["uid", "gid", "keepGenerations"];
 const SWITCHES: [&str; 7] = [

@@ -11,7 +11,7 @@ use name::Name;
 use crate::diagnostic::{Diagnostic, Report, enumerate, in_repository};
 use crate::manifest::{self, Logging, Manifest};
 use crate::recipient::Recipient;
-use crate::recipient::public_key::PublicKey;
+use crate::recipient::public_key::{NotAKey, PublicKey};
 use crate::sops::format::Format;
 use crate::sops::key_path::KeyPath;
 
@@ -32,8 +32,7 @@ pub struct Plan {
     pub keys: KeyPlan,
     pub user_mode: bool,
     pub logging: Logging,
-    /// Every recipient that the host is; empty when that was not said.
-    pub host_recipients: Vec<Recipient>,
+    pub host: Host,
     /// Placeholder texts of secrets that are not in this manifest (those for users are in another), by name.
     pub placeholders_elsewhere: Vec<(String, String)>,
     pub on_failure: OnFailure,
@@ -41,6 +40,24 @@ pub struct Plan {
     pub dummy_secrets: bool,
     /// Things that work but are probably not meant.
     pub warnings: Vec<String>,
+}
+
+/// The machine that a manifest is for, as far as it says so: what the one who builds is told, and nothing that an activation
+/// depends on.
+#[derive(Debug, Default)]
+pub struct Host {
+    pub name: Option<String>,
+    /// Every recipient that the host is; empty when that was not said.
+    pub recipients: Vec<Recipient>,
+    /// Keys of the host that nothing can be encrypted to, beside others that are of use.
+    pub passed_over: Vec<String>,
+}
+
+impl Host {
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.name.as_ref().map_or_else(|| "the host".to_owned(), |name| format!("host '{name}'"))
+    }
 }
 
 #[derive(Debug)]
@@ -164,7 +181,7 @@ impl Plan {
         planner.symlink_path.clone_from(&store.symlink_path);
         planner.mount_point.clone_from(&store.mount_point);
         let keys = planner.keys(&settings);
-        let host_recipients = planner.host_recipients(&settings.host_recipients);
+        let host = planner.host(settings.host_name, &settings.host_recipients);
         let names: HashSet<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
         let elsewhere =
             placeholders.iter().filter(|(name, text)| !text.is_empty() && !names.contains(name.as_str()));
@@ -179,7 +196,7 @@ impl Plan {
             keys,
             user_mode: settings.user_mode,
             logging: settings.logging,
-            host_recipients,
+            host,
             placeholders_elsewhere,
             on_failure,
             dummy_secrets: settings.dummy_secrets,
@@ -340,12 +357,13 @@ impl Planner<'_> {
         keys
     }
 
-    /// Each entry is a public key, or the text of a file of them.
-    fn host_recipients(&mut self, entries: &[String]) -> Vec<Recipient> {
+    /// Each entry is a public key, or the text of a file of them, or what `ssh-keyscan` prints: that has keys of all kinds.
+    fn host(&mut self, name: String, entries: &[String]) -> Host {
+        const HELP: &str = "set `sops.hostRecipients` to public keys: lines of /etc/ssh/ssh_host_*_key.pub on the host, or age recipients (age1…)";
         let mut recipients = Vec::new();
+        let mut useless = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             let what = format!("'hostRecipients': entry {}", index + 1);
-            let help = "set `sops.hostRecipients` to public keys: lines of /etc/ssh/ssh_host_*_key.pub on the host, or age recipients (age1…)";
             let is_private = ["PRIVATE KEY-----", "AGE-SECRET-KEY-", "AGE-PLUGIN-"];
             if is_private.iter().any(|mark| entry.contains(mark)) {
                 self.problem(
@@ -359,17 +377,29 @@ impl Planner<'_> {
             for line in entry.lines() {
                 match PublicKey::parse_line(line) {
                     Ok(named) => recipients.extend(named.into_iter().flat_map(|(_, key)| key.recipients)),
+                    Err(error @ NotAKey::Algorithm(_)) => {
+                        useless.push((what.clone(), error));
+                        is_told = true;
+                    }
                     Err(error) => {
-                        self.problem(format!("{what} cannot be used: {error}"), help);
+                        self.problem(format!("{what} cannot be used: {error}"), HELP);
                         is_told = true;
                     }
                 }
             }
             if recipients.len() == before && !is_told {
-                self.problem(format!("{what} holds no key that files can be encrypted to"), help);
+                self.problem(format!("{what} holds no key that files can be encrypted to"), HELP);
             }
         }
-        recipients
+        let mut passed_over = Vec::new();
+        for (what, error) in useless {
+            if recipients.is_empty() {
+                self.problem(format!("{what} cannot be used: {error}"), HELP);
+            } else {
+                passed_over.push(format!("{what} has a key that is passed over: {error}"));
+            }
+        }
+        Host { name: Some(name).filter(|name| !name.is_empty()), recipients, passed_over }
     }
 
     fn on_failure(&mut self, text: &str) -> OnFailure {
@@ -844,8 +874,31 @@ mod tests {
             r#"{{"secretsMountPoint": "/run/secrets.d", "symlinkPath": "/run/secrets", "hostRecipients": ["{key} root@web1\n", "{derived}"]}}"#
         );
         let plan = Plan::new(Manifest::parse(json.as_bytes()).unwrap(), None).unwrap();
-        let texts: Vec<&str> = plan.host_recipients.iter().map(|one| one.text.as_str()).collect();
+        let texts: Vec<&str> = plan.host.recipients.iter().map(|one| one.text.as_str()).collect();
         assert_eq!(texts, [derived, key, derived]);
+    }
+
+    #[test]
+    fn keys_that_nothing_is_encrypted_to_are_passed_over_beside_one_that_is_of_use() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPNOued4R2PyL++rjKdWIP3eyYSPx+pzkU0y7U/qnWGf";
+        let scan = format!("# web1:22 SSH-2.0-OpenSSH_9.9\nweb1 ecdsa-sha2-nistp256 AAAA\nweb1 {key}\n");
+        let plan = |entries: &[&str]| {
+            let json = serde_json::json!({
+                "secretsMountPoint": "/run/secrets.d", "symlinkPath": "/run/secrets", "hostRecipients": entries,
+            });
+            Plan::new(Manifest::parse(json.to_string().as_bytes()).unwrap(), None)
+        };
+        for (entries, index) in [(&[scan.as_str()][..], 1), (&[key, "web1 ecdsa-sha2-nistp256 AAAA"], 2)] {
+            let host = plan(entries).unwrap().host;
+            assert_eq!(host.recipients.len(), 2);
+            assert_eq!(
+                host.passed_over,
+                [format!(
+                    "'hostRecipients': entry {index} has a key that is passed over: it is an ECDSA key; only Ed25519 and RSA keys can be recipients"
+                )]
+            );
+        }
+        assert!(plan(&["web1 ecdsa-sha2-nistp256 AAAA", "ssh-dss AAAA"]).is_err(), "none is of use");
     }
 
     #[test]

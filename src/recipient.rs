@@ -69,13 +69,16 @@ pub fn is_same(ours: &str, theirs: &str) -> bool {
     ours.split_ascii_whitespace().take(2).eq(theirs.split_ascii_whitespace().take(2))
 }
 
-/// Fingerprints are written in either case, and with blanks where people copied them.
+/// Fingerprints are written in either case, and with blanks where people copied them. Some files name a key by its id, which
+/// is the end of the fingerprint. The short ids of old are not believed: anybody can make a key of one.
 fn is_same_fingerprint(ours: &str, theirs: &str) -> bool {
+    const ID: usize = 16;
     let digits = |text: &str| -> String {
         let text = text.trim_start_matches("0x");
         text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()).collect()
     };
-    digits(ours) == digits(theirs)
+    let (ours, theirs) = (digits(ours), digits(theirs));
+    ours == theirs || theirs.len() == ID && ours.ends_with(&theirs)
 }
 
 /// A recipient that can be recognised. Those of RSA keys have some 550 characters, post-quantum ones 2000.
@@ -116,6 +119,10 @@ mod tests {
             ours.is_named_by(&stanza(StanzaKind::Pgp, "0xfba2 39cf 1657 1ab7 5d81 3a4c d76c 1356 5e12 9852"))
         );
         assert!(!ours.is_named_by(&stanza(StanzaKind::Age, &ours.text)));
-        assert!(!ours.is_named_by(&stanza(StanzaKind::Pgp, "FBA2")));
+        assert!(ours.is_named_by(&stanza(StanzaKind::Pgp, "0xD76C13565E129852")), "the id of the key");
+        assert!(ours.is_named_by(&stanza(StanzaKind::Pgp, "d76c13565e129852")));
+        for other in ["FBA2", "5E129852", "D76C13565E129853", "FBA239CF16571AB7", ""] {
+            assert!(!ours.is_named_by(&stanza(StanzaKind::Pgp, other)), "{other}");
+        }
     }
 }

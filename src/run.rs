@@ -1,5 +1,6 @@
 //! The acts, in the order in which they happen.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -12,21 +13,23 @@ use crate::explain::Paths;
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
+use crate::notice;
 use crate::outcome::{self, Outcome};
 use crate::plan::access::Ownership;
-use crate::plan::{InstallMode, OnFailure, Plan, Target};
+use crate::plan::{InstallMode, OnFailure, Plan};
 use crate::sops::document::{Document, Opened};
 use crate::system::accounts::{Accounts, current_user};
 use crate::system::copy::FileCopy;
 use crate::system::file::{FileError, read_regular};
 use crate::system::generation::{Entry, Wanted};
 use crate::system::link::Link;
-use crate::system::live::{Differences, Installed, LiveGeneration};
+use crate::system::live::{Installed, LiveGeneration};
 use crate::system::mount::Backing;
 use crate::system::paths::{self, Memory};
 use crate::system::record;
 use crate::system::store::Store;
-use crate::system::units::{Channel, Messenger, UnitsError};
+use crate::system::units::{Channel, Messenger};
+use crate::system::untold::Untold;
 use crate::system::walk::Trust;
 
 /// Bytes of a manifest at most: ten thousand secrets need about five million.
@@ -52,11 +55,7 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         (false, true) => Accounts::RootOnly,
         (false, false) => Accounts::system(),
     };
-    let state = if plan.user_mode {
-        environment.state_home.as_ref().map(|state| state.join("sops-activate"))
-    } else {
-        Some(PathBuf::from(record::STATE))
-    };
+    let state = state(&plan, &environment);
     let mut report = Report::default();
     let template_files = load::template_files(&plan, Paths::Absolute);
     let documents = if plan.dummy_secrets { Vec::new() } else { documents(&plan, environment, &mut report) };
@@ -75,35 +74,48 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
         report.push(aborted);
         return Err(report);
     }
-    let before = live_number(&plan);
-    let live = if dry {
+    let activated = if dry {
         dry_activate(&plan, &outcomes, &messenger, &mut report)
     } else {
-        activate(&plan, &outcomes, &accounts, &messenger, state.as_deref(), &mut report)
+        let manifest = &arguments.manifest;
+        let memory = Remembering { state: state.as_deref(), manifest };
+        activate(&plan, &outcomes, &accounts, &messenger, memory, &mut report)
     };
-    if !dry {
-        remember(&plan, before, &arguments.manifest);
-    }
-    match live {
-        Ok(live) => report.extend(outcome::table(&plan, &outcomes, live.as_ref(), dry)),
+    match activated {
+        Ok(table) => report.extend(table),
         Err(error) => report.push(error),
     }
     report.or(())
 }
 
-fn live_number(plan: &Plan) -> Option<u64> {
-    let live = LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path);
-    live.ok().flatten().map(|live| live.number())
+/// Where an activation of the plan remembers what it put outside of the store; none where a user has no home.
+#[must_use]
+pub fn state(plan: &Plan, environment: &Environment) -> Option<PathBuf> {
+    if !plan.user_mode {
+        return Some(PathBuf::from(record::STATE));
+    }
+    environment.state_home.as_ref().map(|state| state.join("sops-activate"))
 }
 
-/// Writes down who made a new generation. A user's activation does not: that has no place for state.
-fn remember(plan: &Plan, before: Option<u64>, manifest: &Path) {
-    let mount_point = &plan.store.mount_point;
-    let Ok(Some(live)) = LiveGeneration::find(mount_point, &plan.store.symlink_path) else { return };
-    if !plan.user_mode && before != Some(live.number()) {
-        // Nothing but the answer of `status` depends on it, and early in a boot there may be no place for it.
-        record::remember(Path::new(record::STATE), mount_point, &live, manifest).ok();
+/// The memory in that directory.
+#[must_use]
+pub fn memory<'m>(plan: &'m Plan, state: Option<&'m Path>) -> Memory<'m> {
+    // Root is misled by others in user mode as well.
+    let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
+    Memory {
+        directory: state,
+        mount_point: &plan.store.mount_point,
+        symlink: &plan.store.symlink_path,
+        trust,
     }
+}
+
+/// What is remembered of an activation, and where.
+#[derive(Clone, Copy)]
+struct Remembering<'a> {
+    /// The directory for state; none where a user has no home.
+    state: Option<&'a Path>,
+    manifest: &'a Path,
 }
 
 /// The plan that the manifest makes.
@@ -182,29 +194,44 @@ fn announce_keys(plan: &Plan, keyring: &Keyring, program: &str) -> Result<(), Di
     for (path, fingerprint) in keyring.imported_pgp() {
         let path = path.display().to_string();
         writeln!(out, "{program}: Imported {} as GPG key with fingerprint {fingerprint}", Printable(&path))
-            .map_err(|error| not_written(&error))?;
+            .map_err(|error| notice::not_written(&error))?;
     }
     Ok(())
 }
 
-fn not_written(error: &std::io::Error) -> Diagnostic {
-    Diagnostic::new(format!("cannot write to standard output: {error}"))
-}
-
-/// Puts everything in place that can be, and says which generation is live then; what goes wrong after the switch goes
-/// into the report. Where nothing is live and nothing can be installed, there is nothing to do: no empty generation is
-/// made, so that the first secrets that come are the first activation.
+/// Puts everything in place that can be, and tells of it; what goes wrong after the switch goes into the report. Returns
+/// the table of what failed.
 fn activate(
     plan: &Plan,
     outcomes: &[Outcome],
     accounts: &Accounts,
     messenger: &Messenger,
-    state: Option<&Path>,
+    memory: Remembering,
     report: &mut Report,
-) -> Result<Option<LiveGeneration>, Diagnostic> {
+) -> Result<Option<Diagnostic>, Diagnostic> {
+    let (table, untold) = install(plan, outcomes, accounts, messenger, memory, report)?;
+    // Nobody has to wait for this any more: what users run may hang.
+    if let Some(mut untold) = untold {
+        notice::tell_users(plan, untold.units(), messenger, report);
+        report.extend(untold.users_told().iter().map(plain));
+    }
+    Ok(table)
+}
+
+/// Does all that of an activation for which other runs have to wait. Returns the table of what failed, which is about the
+/// generation that is live now, and who is still to be told. Where nothing is live and nothing can be installed, there is
+/// nothing to do: no empty generation is made, so that the first secrets that come are the first activation.
+fn install(
+    plan: &Plan,
+    outcomes: &[Outcome],
+    accounts: &Accounts,
+    messenger: &Messenger,
+    memory: Remembering,
+    report: &mut Report,
+) -> Result<(Option<Diagnostic>, Option<Untold>), Diagnostic> {
     let store_plan = &plan.store;
     if !outcomes.is_empty() && !outcome::has_files(outcomes) && find_live(plan)?.is_none() {
-        return Ok(None);
+        return Ok((outcome::table(plan, outcomes, None, false), None));
     }
     let backing = match (plan.user_mode, store_plan.use_tmpfs) {
         (true, _) => Backing::Existing,
@@ -221,70 +248,90 @@ fn activate(
     };
     let opened = Store::open(&store_plan.mount_point, backing, directories, &mut { waiting });
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
-    for warning in warnings {
-        tracing::warn!("{}", Printable(&warning.to_string()));
-    }
-    let symlink = &store_plan.symlink_path;
-    report.extend(store.remove_leftovers(symlink).iter().map(plain));
-    let (live, differences) =
-        go_live(&store, symlink, outcomes, directories, report).map_err(|error| plain(&error))?;
+    warn(&warnings);
+    report.extend(store.remove_leftovers(&store_plan.symlink_path).iter().map(plain));
+    let before = store.live(&store_plan.symlink_path).map_err(|error| plain(&error))?;
+    let number_before = before.as_ref().map(LiveGeneration::number);
+    let (mut untold, problems) = store.untold(before.as_ref()).map_err(|error| plain(&error))?;
+    warn(&problems);
+    let (live, changes) = go_live(plan, &store, before, outcomes, directories, &mut untold, report)
+        .map_err(|error| plain(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
-    place(plan, outcomes, &live, state, report);
-    if let Some(differences) = &differences {
-        notify(plan, &changes(differences), outcomes, messenger, report);
+    if !plan.user_mode && number_before != Some(live.number()) {
+        // Who made a generation: nothing but the answer of `status` depends on it, early in a boot there may be no place
+        // for it, and a user's activation has none.
+        record::remember(Path::new(record::STATE), &store_plan.mount_point, &live, memory.manifest).ok();
     }
+    place(plan, outcomes, &live, memory.state, report);
+    notice::tell_machine(plan, untold.units(), messenger, report);
+    report.extend(untold.machine_told().iter().map(plain));
+    report.extend(changes.and_then(|changes| notice::log(plan, &changes, false).err()));
     report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
-    Ok(Some(live))
+    Ok((outcome::table(plan, outcomes, Some(&live), false), Some(untold)))
 }
 
 /// Makes what is wanted live, in a new generation if it differs from the live one, and says in what; there is nothing
-/// to compare with on the first activation.
+/// to compare with on the first activation. Who is to be told is noted before that, in case that nothing comes after it.
 fn go_live(
+    plan: &Plan,
     store: &Store,
-    symlink: &Path,
+    before: Option<LiveGeneration>,
     outcomes: &[Outcome],
     directories: Ownership,
+    untold: &mut Untold,
     report: &mut Report,
-) -> Result<(LiveGeneration, Option<Differences>), FileError> {
+) -> Result<(LiveGeneration, Option<Changes>), FileError> {
+    let symlink = &plan.store.symlink_path;
     let wanted = wanted(outcomes);
-    let before = store.live(symlink)?;
     let differences = before.as_ref().map(|live| live.differences(&wanted, Some(directories))).transpose()?;
     let staged = match (before, &differences) {
         (Some(live), Some(differences)) if differences.is_empty() => return Ok((live, None)),
         (before, _) => store.stage(symlink, &wanted, before.as_ref())?,
     };
-    let switched = staged.switch(symlink)?;
+    let number = staged.number();
+    let changes = differences.as_ref().map(notice::changes);
+    if let Some(changes) = &changes {
+        warn(untold.add(number, &changes.units(plan, &outcome::failed(outcomes))).err().as_slice());
+    }
+    let switched = staged.switch(symlink).inspect_err(|_| untold.take_back(number))?;
     report.extend(switched.left_behind.iter().map(plain));
-    Ok((switched.live, differences))
+    Ok((switched.live, changes))
+}
+
+/// Tells what keeps no secret away.
+fn warn(warnings: &[impl Display]) {
+    for warning in warnings {
+        tracing::warn!("{}", Printable(&warning.to_string()));
+    }
 }
 
 fn wanted<'d>(outcomes: &[Outcome<'d>]) -> Vec<Wanted<'d>> {
     outcomes.iter().map(|outcome| outcome.wanted).collect()
 }
 
-/// Says what [`activate`] would change, and changes nothing.
+/// Says what [`activate`] would change, and changes nothing. Returns the table of what would fail.
 fn dry_activate(
     plan: &Plan,
     outcomes: &[Outcome],
     messenger: &Messenger,
     report: &mut Report,
-) -> Result<Option<LiveGeneration>, Diagnostic> {
-    let Some(live) = find_live(plan)? else { return Ok(None) };
+) -> Result<Option<Diagnostic>, Diagnostic> {
+    let Some(live) = find_live(plan)? else { return Ok(outcome::table(plan, outcomes, None, true)) };
     let differences = live.differences(&wanted(outcomes), None).map_err(|error| plain(&error))?;
-    notify(plan, &changes(&differences), outcomes, messenger, report);
-    Ok(Some(live))
+    let changes = notice::changes(&differences);
+    let mut units = changes.units(plan, &outcome::failed(outcomes));
+    match Untold::before(&plan.store.mount_point, &live) {
+        Ok(before) => units.add(&before),
+        Err(error) => warn(&[error]),
+    }
+    notice::tell_machine(plan, &units, messenger, report);
+    notice::tell_users(plan, &units, messenger, report);
+    report.extend(notice::log(plan, &changes, true).err());
+    Ok(outcome::table(plan, outcomes, Some(&live), true))
 }
 
 fn find_live(plan: &Plan) -> Result<Option<LiveGeneration>, Diagnostic> {
     LiveGeneration::find(&plan.store.mount_point, &plan.store.symlink_path).map_err(|error| plain(&error))
-}
-
-fn changes(differences: &Differences) -> Changes {
-    Changes {
-        added: differences.added.iter().map(|name| name.as_str().to_owned()).collect(),
-        modified: differences.modified.iter().map(|name| name.as_str().to_owned()).collect(),
-        removed: differences.removed.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
-    }
 }
 
 /// Links and copies at the paths that secrets ask for, and none where they asked before. What failed is what it is in the
@@ -335,13 +382,8 @@ fn place(
             (InstallMode::Copy, Wanted::AsBefore(_), None) => paths::Wanted::AsBefore(path),
         });
     }
-    // Root is misled by others in user mode as well.
-    let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
-    let memory = Memory { directory: state, mount_point: &plan.store.mount_point, trust };
-    let done = paths::place_all(&wanted, &memory);
-    for warning in done.warnings {
-        tracing::warn!("{}", Printable(&warning.to_string()));
-    }
+    let done = paths::place_all(&wanted, &memory(plan, state));
+    warn(&done.warnings);
     for error in done.failures {
         let wanted = plan
             .targets()
@@ -354,42 +396,6 @@ fn place(
         }
         report.push(diagnostic);
     }
-}
-
-/// Tells the log and systemd. A user's activation tells neither, as in the original, but for the user's own units.
-fn notify(plan: &Plan, changes: &Changes, outcomes: &[Outcome], messenger: &Messenger, report: &mut Report) {
-    let failed = outcome::failed(outcomes);
-    let units = changes.units(plan, &failed);
-    if !plan.user_mode {
-        report.extend(messenger.tell(&units).into_iter().map(|error| not_told(plan, &error)));
-    }
-    // After the machine's own: what users run may hang.
-    for warning in messenger.tell_users(&units) {
-        tracing::warn!("{}", Printable(&warning.to_string()));
-    }
-    if plan.user_mode {
-        return;
-    }
-    if plan.logging.secret_changes {
-        let mut out = std::io::stdout().lock();
-        for line in changes.lines(messenger.channel.is_dry()) {
-            if let Err(error) = writeln!(out, "{}", Printable(&line)) {
-                report.push(not_written(&error));
-                return;
-            }
-        }
-    }
-}
-
-fn not_told(plan: &Plan, error: &UnitsError) -> Diagnostic {
-    let diagnostic = Diagnostic::new(error.to_string());
-    let UnitsError::Unknown { unit, .. } = error else { return diagnostic };
-    let names_it =
-        |target: &&Target| target.restart_units.contains(unit) || target.reload_units.contains(unit);
-    let titles: Vec<&str> = plan.targets().filter(names_it).map(|target| target.title.as_str()).collect();
-    diagnostic
-        .note(format!("named by {}", titles.join(", ")))
-        .help("correct its name in `restartUnits` or `reloadUnits`, or leave it out there")
 }
 
 fn plain(error: &FileError) -> Diagnostic {

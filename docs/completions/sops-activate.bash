@@ -25,7 +25,7 @@ _sops_activate() {
                     doctor) words="--host-key= --ignore-passwd --json --help" ;;
                     recipient) words="--json --help" ;;
                     status) words="--json --help" ;;
-                    decrypt) words="--format= --extract= --key-file= --ssh-key= --help" ;;
+                    decrypt) words="--format= --extract= --key-file= --ssh-key= --json --help" ;;
                     *) words="-check-mode= -ignore-passwd -version -help" ;;
                 esac
             fi

@@ -25,4 +25,5 @@ complete -c sops-activate -n '__fish_seen_subcommand_from decrypt' -l format -x 
 complete -c sops-activate -n '__fish_seen_subcommand_from decrypt' -l extract -x -d 'Print one value'
 complete -c sops-activate -n '__fish_seen_subcommand_from decrypt' -l key-file -r -d 'A file of age identities'
 complete -c sops-activate -n '__fish_seen_subcommand_from decrypt' -l ssh-key -r -d 'A private ssh key'
+complete -c sops-activate -n '__fish_seen_subcommand_from decrypt' -l json -d 'Print JSON'
 complete -c sops-activate -n '__fish_seen_subcommand_from decrypt' -s h -l help -d 'Print a summary'

@@ -29,7 +29,7 @@
   # A passphrase may have to be asked for, which takes a session with a screen.
   mayAsk = sops.gnupg.home != null;
 in {
-  config = lib.mkIf (sops.secrets != {} || sops.templates != {}) {
+  config = lib.mkIf (sops.secrets != {} || sops.templates != {} || sops.removeLeftovers) {
     sops.environment = {
       SOPS_GPG_EXEC = lib.mkMerge [
         (lib.mkIf (sops.gnupg.home != null || sops.gnupg.sshKeyPaths != []) (lib.mkDefault "${sops.gnupg.package}/bin/gpg"))

@@ -18,7 +18,7 @@
   hasKey = gnupg.home != null || gnupg.sshKeyPaths != [] || split.enable || sops.age.keyFile != null || sops.age.sshKeyPaths != [];
   gnupgSources = lib.count (used: used) [(gnupg.home != null) (gnupg.sshKeyPaths != []) split.enable];
 in {
-  config = lib.mkIf (sops.secrets != {} || sops.templates != {}) {
+  config = lib.mkIf (sops.secrets != {} || sops.templates != {} || sops.removeLeftovers) {
     assertions =
       [
         {

@@ -9,15 +9,20 @@
   sops = config.sops;
   escape = import ../systemd-escape.nix {inherit lib;};
   installation = import ./installation.nix {inherit config lib options pkgs;};
-  inherit (installation) generator keyPaths machine mountsForLinks regularSecrets regularTemplates scripts systemTargets units;
+  inherit (installation) generator keyPaths leftovers machine mountsForLinks regularSecrets regularTemplates scripts systemTargets units;
 
-  manifest = installation.manifest {
-    name = "manifest";
-    secrets = regularSecrets;
-    templates = regularTemplates;
+  store = {
     mountPoint = "/run/secrets.d";
     symlinkPath = "/run/secrets";
   };
+  manifest = installation.manifest (
+    store
+    // {
+      name = "manifest";
+      secrets = regularSecrets;
+      templates = regularTemplates;
+    }
+  );
 
   installers =
     lib.optional units.forUsers "sops-install-secrets-for-users.service"
@@ -51,7 +56,10 @@ in {
               # Owners are looked up by name.
               after = ["systemd-sysusers.service" "userborn.service"];
               # Only the mounts that are needed, not local-fs.target: a file system that is opened with a secret is part of that.
-              unitConfig.RequiresMountsFor = installation.mountsFor (keyPaths ++ mountsForLinks);
+              unitConfig = {
+                RequiresMountsFor = installation.mountsFor (keyPaths ++ mountsForLinks);
+                WantsMountsFor = installation.mountsForState;
+              };
             }
           ];
         })
@@ -89,6 +97,32 @@ in {
         before = ["sysinit.target"];
         requires = installers;
         after = installers;
+      };
+    })
+
+    {
+      systemd.services = lib.mkIf leftovers.regular {
+        sops-remove-leftovers = installation.leftoversUnit (
+          store
+          // {
+            description = "Remove secrets that are no longer declared";
+            arguments = "${manifest}";
+          }
+        );
+      };
+    }
+
+    # Of what is left behind on a disk, a machine without the program can only tell. Nothing is left in memory once it boots.
+    (lib.optionalAttrs (!machine.foreign) {
+      system.activationScripts = lib.mkIf (!installation.needed && !sops.removeLeftovers && !machine.unitsOnly) {
+        tellOfSecretsLeft =
+          lib.stringAfter ["specialfs"] ''
+            for list in ${lib.escapeShellArgs (map installation.listOf ["/run/secrets.d" "/run/secrets-for-users.d"])}; do
+              [ ! -e "$list" ] ||
+                echo "warning: secrets that are no longer declared left links or copies ($list); set sops.removeLeftovers = true;" >&2
+            done
+          ''
+          // installation.dryRuns;
       };
     })
 

@@ -36,6 +36,17 @@ in rec {
   anyRegular = regularSecrets != {} || regularTemplates != {};
   anyForUsers = secretsForUsers != {} || templatesForUsers != {};
 
+  # Stores without a file: what earlier configurations put into them is cleared away by a unit of its own. Where nothing at all is
+  # declared, most machines never had a secret, and should not have to build the program to find that out; so it has to be asked for.
+  leftovers = let
+    clears = needed || sops.removeLeftovers;
+  in {
+    regular = clears && !anyRegular;
+    forUsers = clears && !anyForUsers;
+  };
+  # Where the program remembers what it put outside of a store: its name is the mount point as systemd writes paths.
+  listOf = mountPoint: "${state}/${lib.replaceStrings ["-" "/"] ["\\x2d" "-"] (lib.removePrefix "/" mountPoint)}.json";
+
   keyPaths =
     lib.optional (sops.gnupg.home != null) sops.gnupg.home
     ++ sops.gnupg.sshKeyPaths
@@ -58,6 +69,7 @@ in rec {
     import ../manifest.nix {inherit lib pkgs sops;} {
       inherit name secrets templates;
       inherit (sops) validationPackage;
+      hostName = config.networking.hostName or "";
       placement = {
         secretsMountPoint = mountPoint;
         inherit symlinkPath;
@@ -111,7 +123,31 @@ in rec {
       // lib.optionalAttrs (sops.age.keyCredential != null) {ImportCredential = [sops.age.keyCredential];};
   };
 
-  # The same as an activation script. `deps` are the scripts that have to come first.
+  # The words of a unit that runs a manifest without secrets, once, if there is something to be cleared away by it: then all of the last
+  # generation goes, and every link and copy. However secrets are installed, nothing waits for this, so an ordinary unit is early enough.
+  leftoversUnit = {
+    description,
+    arguments,
+    mountPoint,
+    symlinkPath,
+  }: {
+    inherit description;
+    wantedBy = ["multi-user.target"] ++ lib.optional machine.foreign "system-manager.target";
+    unitConfig = {
+      # Either: the list, which is gone when all that stands in it is; or a live generation, as after a switch. A directory there is
+      # somebody else's, as in a container of podman.
+      ConditionPathExists = "|${listOf mountPoint}";
+      ConditionPathIsSymbolicLink = "|${symlinkPath}";
+    };
+    serviceConfig = {
+      Type = "oneshot";
+      ExecStart = ["${program} ${arguments}"];
+      # Otherwise every switch would run it again.
+      RemainAfterExit = true;
+    };
+  };
+
+  # What `unit` does, as an activation script. `deps` are the scripts that have to come first.
   script = {
     greeting,
     arguments,
@@ -139,6 +175,15 @@ in rec {
       ${call}
     )
   '';
+
+  # For WantsMountsFor=: where the program remembers what it put outside of the store. Found empty there, a list of before would remove
+  # nothing, and one that is written below a mount point is hidden by what is mounted there. But no secret is worth less than a list:
+  # a mount that fails must not keep them away, so it is not among those that are required; and one that may be absent, or comes with
+  # the network, is not waited for. systemd has the setting since 256; an older one would warn of it at every boot.
+  mountsForState =
+    lib.optionals (lib.versionAtLeast (config.systemd.package.version or "256") "256")
+    (lib.filter (path: !mounts.onRemote path && !mounts.onOptional path) [state]);
+  state = "/var/lib/sops-activate";
 
   # For RequiresMountsFor=: without the mounts, some secrets could not be opened, or would be linked below a mount point.
   mountsFor = paths: map escape.path (lib.unique (lib.filter (path: !mounts.onRemote path) (map toString paths)));

@@ -7,15 +7,20 @@
   ...
 }: let
   installation = import ./installation.nix {inherit config lib options pkgs;};
-  inherit (installation) machine scripts secretsForUsers templatesForUsers units;
+  inherit (installation) leftovers machine scripts secretsForUsers templatesForUsers units;
 
-  manifest = installation.manifest {
-    name = "manifest-for-users";
-    secrets = secretsForUsers;
-    templates = templatesForUsers;
+  store = {
     mountPoint = "/run/secrets-for-users.d";
     symlinkPath = "/run/secrets-for-users";
   };
+  manifest = installation.manifest (
+    store
+    // {
+      name = "manifest-for-users";
+      secrets = secretsForUsers;
+      templates = templatesForUsers;
+    }
+  );
   # No user can be looked up yet: all files belong to root.
   arguments = "-ignore-passwd ${manifest}";
 in {
@@ -46,13 +51,26 @@ in {
               # No RequiresMountsFor= for the keys. Device nodes, and with them all mounts, come after the users
               # (systemd-tmpfiles-setup-dev.service, local-fs-pre.target), so a mount that is not there from the initrd cannot be
               # waited for; and one that is would still be part of a cycle at shutdown, where all of this is stopped in reverse. A
-              # warning asks for `neededForBoot` instead.
+              # warning asks for `neededForBoot` instead. No WantsMountsFor= for the list of links either, for the same reason: it
+              # orders as well. NixOS mounts /var/lib in the initrd, so only a file system of its own below that is missing here.
             }
           ];
         }
         # A new password is in the file, whose name userborn knows, so userborn sees no change of its own.
         (lib.mkIf machine.userborn {userborn.restartTriggers = ["${manifest}"];})
       ]);
+    }
+
+    {
+      systemd.services = lib.mkIf leftovers.forUsers {
+        sops-remove-leftovers-for-users = installation.leftoversUnit (
+          store
+          // {
+            description = "Remove secrets for users that are no longer declared";
+            inherit arguments;
+          }
+        );
+      };
     }
 
     (lib.optionalAttrs (!machine.foreign) {

@@ -15,8 +15,9 @@ lib.mkOption {
     service. Other units have no credentials, and one with an `@` in its name has to be given them in `LoadCredential=` by hand.
 
     systemd reads the file as root and gives the service a copy that its user alone can read. So the ${noun} can stay root's, and a
-    service with `DynamicUser=`, which has no user to own a file, gets it as well. The service finds it in
-    `$CREDENTIALS_DIRECTORY`; in a setting of its unit, `%d/<name>` is the file. Its name is ${called}, with a dash for every character other than letters, digits, `.`, `_` and `-`:
+    service with `DynamicUser=`, which has no user to own a file, gets it as well. The service finds it in `$CREDENTIALS_DIRECTORY`; in
+    a setting of its unit, `%d/<name>` is the file. Its name is ${called}, with a dash for every character other than letters, digits,
+    `.`, `_` and `-`:
 
     ```nix
     ${example}

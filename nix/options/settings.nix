@@ -51,9 +51,30 @@ in {
         description = ''
           What one secret or template that fails means for the others.
 
-          `partial`: all others are installed. It keeps its last good value and access, or is absent if it never had one; its units are
-          not told. `abort`: nothing is changed. In either case what failed is told, and the unit or the script fails.
+          `partial`: all others are installed. It keeps its last good value and access, or is absent if it never had one; units that only
+          it names are not told. `abort`: nothing is changed. In either case what failed is told, and the unit or the script fails.
+
+          This is about files that cannot be produced. What fails once they are in place (a link that cannot be made, a unit that cannot
+          be restarted) is told and undoes nothing, with `abort` as well.
         '';
+      };
+      removeLeftovers = mkOption {
+        type = types.bool;
+        default = false;
+        description =
+          if userMode
+          then ''
+            Remove what earlier generations have put in place where no secret and no template is declared any more: their files, links and
+            copies. For that the program has to be installed. As long as there is a secret this is done in any case.
+          ''
+          else ''
+            Remove what earlier configurations have put in place where no secret and no template is declared any more: their files, links
+            and copies. For that the program has to be on the machine, so it is not done by itself: set it when you remove the last
+            secret, until the next switch or boot. An activation script tells where it is missing.
+
+            As long as there is any secret or template, this is done in any case, for the others as well as for all of one kind (those
+            with {option}`sops.secrets.<name>.neededForUsers`, or those without).
+          '';
       };
       environment = mkOption {
         type = types.attrsOf (types.either types.str types.path);
@@ -111,11 +132,11 @@ in {
         '';
         description = ''
           Public keys of this machine: SSH public keys as in their files, age recipients, or OpenPGP fingerprints. With one given, the
-          build fails for a sops file that a machine with these keys could not open, as long as {option}`sops.validateSopsFiles` is on. An
-          SSH key counts in each of its forms.
+          build fails for a sops file that a machine with these keys could not open, as long as {option}`sops.validateSopsFiles` is on, and
+          names the machine by its {option}`networking.hostName`. An SSH key counts in each of its forms.
 
-          It is the content of `/etc/ssh/ssh_host_ed25519_key.pub` on the machine, or what `ssh-keyscan -t ed25519 <host>` prints after the
-          host's name. Give every machine its own, beside its `networking.hostName`.
+          It is the content of `/etc/ssh/ssh_host_ed25519_key.pub` on the machine, or what `ssh-keyscan <host>` prints: names of
+          hosts, comments and keys of other kinds do no harm. Give every machine its own, beside its `networking.hostName`.
         '';
       };
       secretsDir = mkOption {

@@ -1,4 +1,5 @@
-# A switch adds, changes and removes secrets, tells which, and makes no new generation when there is nothing to change.
+# A switch adds, changes and removes secrets, the last one as well, tells which, and makes no new generation when there is nothing to
+# change.
 {lib, ...}: {
   name = "sops-activate-switch";
 
@@ -17,10 +18,15 @@
         added.key = "api_key";
       };
     };
+    specialisation.none.configuration = {
+      sops.secrets = lib.mkForce {};
+      sops.removeLeftovers = true;
+    };
   });
 
   testScript = ''
     other = "/run/booted-system/specialisation/other/bin/switch-to-configuration test"
+    none = "/run/booted-system/specialisation/none/bin/switch-to-configuration test"
     back = "/run/booted-system/bin/switch-to-configuration test"
 
 
@@ -62,5 +68,12 @@
             assert machine.succeed("cat /var/lib/removed") == "app"
             # Only the live generation is kept.
             assert len(machine.succeed("ls /run/secrets.d").split()) == 1
+
+        with subtest(f"to none at all, {machine.name}"):
+            machine.succeed(none)
+            machine.succeed("test -z \"$(find /run/secrets/ -type f)\"")
+            machine.fail("test -h /var/lib/removed")
+            machine.fail("test -e /var/lib/sops-activate/run-secrets.d.json")
+            machine.succeed("systemctl is-active sops-remove-leftovers.service")
   '';
 }

@@ -44,6 +44,7 @@ pub struct Decrypt {
     pub extract: Option<String>,
     pub key_file: Option<PathBuf>,
     pub ssh_keys: Vec<PathBuf>,
+    pub json: bool,
 }
 
 /// A tool's name, flags and help. The man page and the completions are held against it.
@@ -79,8 +80,8 @@ pub const TOOLS: [Spec; 4] = [
 usage: sops-activate doctor [--host-key=KEY]... [--ignore-passwd] [--json] MANIFEST
 
 Examines every file of the manifest and what this machine has to open and place it: keys, recipients, values,
-owners, the store, the live generation, links. Changes nothing and prints no value. The last line is the thing to
-do. Exit status: 0 healthy, 1 something is wrong.
+owners, the store, the live generation, links. Looks for keys as the unit does that installs the manifest, if there is
+one. Changes nothing and prints no value. The last line is the thing to do. Exit status: 0 healthy, 1 something is wrong.
 
   --host-key=KEY   examine no machine, but say which files a host with this key could open; KEY is a public key
                    (ssh-ed25519 AAAA..., ssh-rsa AAAA..., age1..., an OpenPGP fingerprint) or a file of them, such
@@ -123,9 +124,16 @@ Exit status: 1 if no generation is live.
     Spec {
         name: "decrypt",
         about: "print one sops file, or one value of it, decrypted",
-        flags: &[value("format"), value("extract"), value("key-file"), value("ssh-key"), switch("help")],
+        flags: &[
+            value("format"),
+            value("extract"),
+            value("key-file"),
+            value("ssh-key"),
+            switch("json"),
+            switch("help"),
+        ],
         usage: "\
-usage: sops-activate decrypt [--format=FORMAT] [--extract=KEY] [--key-file=PATH] [--ssh-key=PATH]... FILE
+usage: sops-activate decrypt [--format=FORMAT] [--extract=KEY] [--key-file=PATH] [--ssh-key=PATH]... [--json] FILE
 
 Prints the file as `sops decrypt` does, after its MAC was verified. Tries the keys that are named here and in the
 environment (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, ...); as root those in /etc/ssh, as another user those in
@@ -135,6 +143,7 @@ $XDG_CONFIG_HOME/sops/age and ~/.ssh.
   --extract=KEY    print one value; KEY is written as the `key` of a secret: database/password
   --key-file=PATH  a file of age identities
   --ssh-key=PATH   a private ssh key; may be given more than once
+  --json           print JSON instead, with the content as a text: in base64 where it is not UTF-8
   -h, --help       print this text
 ",
     },
@@ -236,6 +245,7 @@ impl Given {
             extract: self.values_of("extract").last().map(text),
             key_file: self.values_of("key-file").last().map(PathBuf::from),
             ssh_keys: self.values_of("ssh-key").map(PathBuf::from).collect(),
+            json: self.is_set("json"),
             file: self.at_most_one()?.ok_or(Misuse::Missing("FILE"))?.into(),
         }))
     }
@@ -296,6 +306,7 @@ mod tests {
                 extract: Some("a/b".into()),
                 key_file: None,
                 ssh_keys: vec!["k".into(), "l".into()],
+                json: false,
             }))
         );
     }

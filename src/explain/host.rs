@@ -1,8 +1,9 @@
-//! That a host could not open a sops file, told where it is built: from its public keys, and without any key here.
+//! That a host could not open a sops file, told from its public keys, and without any key here: where it is built, and
+//! where it is asked about.
 
 use super::locked::label;
-use super::{Needed, for_shell};
-use crate::diagnostic::{Diagnostic, in_repository};
+use super::{Needed, Paths, updatekeys};
+use crate::diagnostic::Diagnostic;
 use crate::plan::SopsFile;
 use crate::recipient::access::Access;
 use crate::recipient::{List, Recipient, shortened};
@@ -12,27 +13,34 @@ use crate::sops::metadata::Metadata;
 /// Recipients that are told of the host, and of each key group.
 const SHOWN: usize = 8;
 
-/// What is missing for a host with these keys to open the file; `None` if nothing is.
+/// A host that is known by its public keys.
+pub struct Host<'h> {
+    /// `the host`, where it has no other name.
+    pub name: &'h str,
+    /// What its keys were given in.
+    pub keys_in: &'static str,
+    pub recipients: &'h [Recipient],
+    /// How messages name the file.
+    pub paths: Paths,
+}
+
+/// What is missing for a host to open the file; `None` if nothing is.
 #[must_use]
-pub fn missing(
-    needed: &Needed,
-    file: &SopsFile,
-    metadata: &Metadata,
-    host: &[Recipient],
-) -> Option<Diagnostic> {
+pub fn missing(needed: &Needed, file: &SopsFile, metadata: &Metadata, host: &Host<'_>) -> Option<Diagnostic> {
     let Metadata { groups, threshold, .. } = metadata;
+    let Host { name, keys_in, recipients: host, paths } = *host;
     let access = Access::new(groups, *threshold, host);
     if access.opens() {
         return None;
     }
-    let path = in_repository(&file.path);
+    let path = paths.shown(&file.path);
     let single = groups.len() <= 1;
     let mut diagnostic = Diagnostic::new(if single {
-        format!("the host will not open '{path}': it is not encrypted to a key in `sops.hostRecipients`")
+        format!("{name} will not open '{path}': it is not encrypted to a key in `{keys_in}`")
     } else {
         let (opened, needed, all) = (access.opened(), access.needed, groups.len());
         format!(
-            "the host will not open '{path}': keys of {needed} of its {all} key groups are needed, and `sops.hostRecipients` has those of {opened}"
+            "{name} will not open '{path}': keys of {needed} of its {all} key groups are needed, and `{keys_in}` has those of {opened}"
         )
     });
     diagnostic.notes.push(needed.note());
@@ -42,7 +50,7 @@ pub fn missing(
     for (index, (group, found)) in groups.iter().zip(&access.groups).enumerate() {
         let prefix = if single { String::new() } else { format!("group {}: ", index + 1) };
         if found.is_some() {
-            diagnostic.notes.push(format!("{prefix}the host has a key"));
+            diagnostic.notes.push(format!("{prefix}{name} has a key"));
             continue;
         }
         let lines = limited(group.iter().map(recipient_line).collect());
@@ -54,10 +62,10 @@ pub fn missing(
     let wanted = age().find(|one| !is_used(one)).or_else(|| age().next()).or(host.first())?;
     let place = if single { "of this file" } else { "of a key group that the host has no key for" };
     Some(diagnostic.help(format!(
-        "in .sops.yaml, add {} to the {} keys {place}, and run `sops updatekeys {}`",
+        "in .sops.yaml, add {} to the {} keys {place}, and run {}",
         wanted.text,
         wanted.list.name(),
-        for_shell(&file.path)
+        updatekeys(&file.path, "")
     )))
 }
 

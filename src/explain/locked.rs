@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::for_shell;
+use super::updatekeys;
 use crate::diagnostic::Diagnostic;
-use crate::keys::{Keyring, Skipped, Unusable};
+use crate::keys::{Keyring, Skipped, Source, Unusable};
 use crate::recipient::shortened;
 use crate::sops::data_key::{GroupOutcome, RecoverError, Refusal, StanzaKind};
+use crate::system::service::CREDENTIALS;
 
 /// Nothing here opens the file, or its key entries do not belong together.
 #[must_use]
@@ -83,7 +84,7 @@ pub(super) fn label(kind: StanzaKind) -> &'static str {
 }
 
 fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> String {
-    let path = for_shell(path);
+    let run = updatekeys(path, "where the file can be opened");
     let Some(key) = keyring.keys().find_map(|key| key.recipients.first()) else {
         let of_program =
             groups.iter().flat_map(|group| &group.refusals).find_map(|(_, _, refusal)| match refusal {
@@ -95,11 +96,11 @@ fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> Strin
         }
         let is_broken = |(_, _, refusal): &(_, _, Refusal)| matches!(refusal, Refusal::Broken(_));
         if keyring.has_programs() && groups.iter().flat_map(|group| &group.refusals).any(is_broken) {
-            return damaged_help(&path);
+            return damaged_help(path);
         }
         return match keyring.skipped().as_slice() {
             [] if keyring.has_programs() => format!(
-                "encrypt the file to a key that the program above has: in .sops.yaml, name it; run `sops updatekeys {path}` where the file can be opened, and deploy again"
+                "encrypt the file to a key that the program above has: in .sops.yaml, name it; run {run}, and deploy again"
             ),
             [] => "no key is configured: set `sops.age.sshKeyPaths` or `sops.age.keyFile`".to_owned(),
             [skipped] => unusable_key_help(skipped),
@@ -113,7 +114,7 @@ fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> Strin
         .flat_map(|group| &group.refusals)
         .any(|(_, recipient, refusal)| matches!(refusal, Refusal::Broken(_)) && ours(recipient));
     if damaged {
-        return damaged_help(&path);
+        return damaged_help(path);
     }
     let add = if groups.len() > 1 {
         format!("add {key} to a key group that did not open")
@@ -125,14 +126,13 @@ fn locked_help(path: &Path, groups: &[GroupOutcome], keyring: &Keyring) -> Strin
     } else {
         "see to what was skipped if that should open it; or, "
     };
-    format!(
-        "{or_mend}in .sops.yaml, {add}; run `sops updatekeys {path}` where the file can be opened, and deploy again"
-    )
+    format!("{or_mend}in .sops.yaml, {add}; run {run}, and deploy again")
 }
 
-fn damaged_help(path: &str) -> String {
+fn damaged_help(path: &Path) -> String {
     format!(
-        "its entry for a key of this machine is damaged: restore the file from version control, or run `sops updatekeys {path}` where it still opens"
+        "its entry for a key of this machine is damaged: restore the file from version control, or run {}",
+        updatekeys(path, "where it still opens")
     )
 }
 
@@ -140,9 +140,14 @@ fn damaged_help(path: &str) -> String {
 #[must_use]
 pub fn unusable_key_help(Skipped { source, reason }: &Skipped) -> String {
     match reason {
-        Unusable::NotFound => format!(
-            "put the key at {source}, or, if it is on a file system that is mounted later, mark that `neededForBoot`"
-        ),
+        Unusable::NotFound => match credential(source) {
+            Some(id) => format!(
+                "put the key at /etc/credstore/{id}, or seal it with `systemd-creds encrypt --name={id} KEY /etc/credstore.encrypted/{id}`"
+            ),
+            None => format!(
+                "put the key at {source}, or, if it is on a file system that is mounted later, mark that `neededForBoot`"
+            ),
+        },
         Unusable::PermissionDenied => format!("let the user that runs this read {source}"),
         Unusable::PublicKey => format!("name the private key, not {source}, in `sops.age.sshKeyPaths`"),
         Unusable::EncryptedKey => format!(
@@ -164,4 +169,10 @@ pub fn unusable_key_help(Skipped { source, reason }: &Skipped) -> String {
             "put a usable key into {source}, or name another in `sops.age.sshKeyPaths` or `sops.age.keyFile`"
         ),
     }
+}
+
+/// The name of the credential, if the source is one that systemd has for a unit.
+fn credential(source: &Source) -> Option<String> {
+    let path = source.path().filter(|path| path.starts_with(CREDENTIALS))?;
+    Some(path.file_name()?.to_string_lossy().into_owned())
 }

@@ -4,7 +4,7 @@
 //! rename. It is known again by the moment of its last change, which is set by us: a digest would tell of the secret,
 //! and the number of an inode is known only when the file is there, too late to be remembered.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -15,7 +15,7 @@ use super::directory::{PERMISSIONS, owner_of};
 use super::file::{FileError, Kind, Stamp, read_open};
 use super::link::Unmade;
 use super::private::Private;
-use super::walk::{Errand, Missing, PARENTS, PathError, Trust};
+use super::walk::{Errand, Missing, PARENTS, PathError, Place, Trust};
 use crate::plan::access::{self, Ownership};
 
 /// A copy that is wanted.
@@ -30,6 +30,18 @@ pub struct FileCopy<'a> {
 }
 
 impl FileCopy<'_> {
+    /// A copy inside of the store would be a file of a generation that no secret asks for. The plan refuses paths that are
+    /// below it by their names; this, those that lead there through a symlink.
+    pub(super) fn check_outside(&self, store: &Path) -> Result<(), PathError> {
+        let Ok(real_store) = fs::canonicalize(store) else { return Ok(()) };
+        let nearest = self.path.ancestors().skip(1).find_map(|directory| fs::canonicalize(directory).ok());
+        if nearest.is_some_and(|directory| directory.starts_with(real_store)) {
+            let (path, store) = (self.path.clone(), store.to_owned());
+            return Err(PathError::IntoStore { action: "write", path, store });
+        }
+        Ok(())
+    }
+
     /// When the file that stands there was last changed, if it has these bytes, permissions and owner.
     pub(super) fn find(&self, trust: Trust) -> Result<Option<Stamp>, PathError> {
         let Some(place) = self.errand(trust).go(Missing::Left)? else { return Ok(None) };
@@ -81,13 +93,24 @@ pub(super) fn remove(path: &Path, stamp: Stamp, trust: Trust) -> Result<Unmade, 
     let Some(place) = (Errand { action: "remove", path, trust }).go(Missing::Left)? else {
         return Ok(Unmade::Gone);
     };
-    match place.parent.stat_of(place.name)? {
-        None => Ok(Unmade::Gone),
-        Some(found) if Kind::of(found.st_mode) != Kind::File => Ok(Unmade::Foreign),
-        Some(found) if Stamp::of(&found) != stamp => Ok(Unmade::Changed),
-        Some(_) => {
-            place.remove()?;
-            Ok(Unmade::Removed)
-        }
+    let unmade = judge(&place, stamp)?;
+    if unmade == Unmade::Removed {
+        place.remove()?;
     }
+    Ok(unmade)
+}
+
+/// What [`remove`] would do. Changes nothing.
+pub(super) fn look(path: &Path, stamp: Stamp, trust: Trust) -> Result<Unmade, PathError> {
+    let Some(place) = (Errand { action: "look at", path, trust }).look()? else { return Ok(Unmade::Gone) };
+    Ok(judge(&place, stamp)?)
+}
+
+fn judge(place: &Place<'_>, stamp: Stamp) -> Result<Unmade, FileError> {
+    Ok(match place.parent.stat_of(place.name)? {
+        None => Unmade::Gone,
+        Some(found) if Kind::of(found.st_mode) != Kind::File => Unmade::Foreign,
+        Some(found) if Stamp::of(&found) != stamp => Unmade::Changed,
+        Some(_) => Unmade::Removed,
+    })
 }

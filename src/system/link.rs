@@ -74,14 +74,25 @@ pub fn link(wanted: &Link, trust: Trust) -> Result<Made, PathError> {
 pub fn unlink(path: &Path, target: &Path, trust: Trust) -> Result<Unmade, PathError> {
     let errand = Errand { action: "remove", path, trust };
     let Some(place) = errand.go(Missing::Left)? else { return Ok(Unmade::Gone) };
-    if place.parent.stat_of(place.name)?.is_none() {
-        return Ok(Unmade::Gone);
+    let unmade = judge(&place, target)?;
+    if unmade == Unmade::Removed {
+        place.remove()?;
     }
-    if leads_to(&place)?.is_none_or(|found| found != target.as_os_str()) {
-        return Ok(Unmade::Foreign);
-    }
-    place.remove()?;
-    Ok(Unmade::Removed)
+    Ok(unmade)
+}
+
+/// What [`unlink`] would do. Changes nothing.
+pub(super) fn look(path: &Path, target: &Path, trust: Trust) -> Result<Unmade, PathError> {
+    let Some(place) = (Errand { action: "look at", path, trust }).look()? else { return Ok(Unmade::Gone) };
+    Ok(judge(&place, target)?)
+}
+
+fn judge(place: &Place<'_>, target: &Path) -> Result<Unmade, FileError> {
+    Ok(match leads_to(place)? {
+        Some(found) if found == target.as_os_str() => Unmade::Removed,
+        None if place.parent.stat_of(place.name)?.is_none() => Unmade::Gone,
+        _ => Unmade::Foreign,
+    })
 }
 
 /// Where the link leads that stands there; none when something else does, or nothing.

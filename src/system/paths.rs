@@ -5,6 +5,7 @@
 //! is removed, and only if what stands there still is what was put there. The directories that were made for it stay.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, FileCopy};
@@ -29,6 +30,8 @@ pub struct Memory<'m> {
     pub directory: Option<&'m Path>,
     /// Of the store whose secrets these are.
     pub mount_point: &'m Path,
+    /// Leads to the live generation, and nothing else may stand there.
+    pub symlink: &'m Path,
     pub trust: Trust,
 }
 
@@ -54,6 +57,42 @@ pub enum Warning {
     Elsewhere { path: PathBuf, error: PathError },
 }
 
+/// Something that was put outside of the store, and that nobody asks for any more.
+#[derive(Debug)]
+pub struct Abandoned {
+    pub path: PathBuf,
+    /// Where the link leads; none of a copy.
+    pub target: Option<PathBuf>,
+    /// What [`place_all`] would do about it.
+    pub next: Result<Unmade, PathError>,
+}
+
+/// What stands at other paths than are `wanted` and was put there by earlier runs. Changes nothing.
+///
+/// # Errors
+/// Why that is not known.
+pub fn abandoned(wanted: &BTreeSet<&Path>, memory: &Memory<'_>) -> Result<Vec<Abandoned>, ListError> {
+    let Some(directory) = memory.directory else { return Ok(Vec::new()) };
+    let entries = List::look(directory, memory.mount_point, memory.trust)?;
+    let found = entries.into_iter().filter(|entry| !wanted.contains(entry.path())).map(|entry| match entry {
+        Entry::Link { path, target } => {
+            let next = link::look(&path, &target, memory.trust);
+            Abandoned { path, target: Some(target), next }
+        }
+        Entry::Copy { path, modified } => {
+            let next = copy::look(&path, modified, memory.trust);
+            Abandoned { path, target: None, next }
+        }
+    });
+    let mut found: Vec<Abandoned> =
+        found.filter(|one| !matches!(one.next, Ok(Unmade::Gone | Unmade::Foreign))).collect();
+    // Of a path where a run was killed more than one thing is remembered.
+    let removed = |one: &Abandoned| matches!(one.next, Ok(Unmade::Removed)).then(|| one.path.clone());
+    let removed: BTreeSet<PathBuf> = found.iter().filter_map(removed).collect();
+    found.retain(|one| !(matches!(one.next, Ok(Unmade::Changed)) && removed.contains(&one.path)));
+    Ok(found)
+}
+
 /// Makes everything that is wanted, and removes what was made before and is not.
 #[must_use]
 pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
@@ -63,12 +102,25 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     let before = list.as_ref().map(|list| list.entries().clone()).unwrap_or_default();
     let stamp = Stamp::now();
 
-    let links: Vec<&Link> = wanted.iter().filter_map(Wanted::link).collect();
-    let copies: Vec<Copying> =
-        wanted.iter().filter_map(|wanted| Some(Copying::new(wanted.copy()?, &before, trust))).collect();
+    let (mut links, mut copies) = (Vec::new(), Vec::new());
+    let mut after: BTreeSet<Entry> = BTreeSet::new();
+    for one in wanted {
+        let checked = match one {
+            Wanted::Link(link) => memory.spares_the_live_link("link", &link.path).map(|()| links.push(link)),
+            Wanted::Copy(copy) => memory
+                .spares_the_live_link("write", &copy.path)
+                .and_then(|()| copy.check_outside(memory.mount_point))
+                .map(|()| copies.push(Copying::new(copy, &before, trust))),
+            Wanted::AsBefore(_) => Ok(()),
+        };
+        if let Err(error) = checked {
+            after.extend(at(&before, one.path()));
+            done.failures.push(error);
+        }
+    }
     let paths: BTreeSet<&Path> = wanted.iter().map(Wanted::path).collect();
     let kept = wanted.iter().filter(|wanted| matches!(wanted, Wanted::AsBefore(_))).map(Wanted::path);
-    let mut after: BTreeSet<Entry> = kept.flat_map(|path| at(&before, path)).collect();
+    after.extend(kept.flat_map(|path| at(&before, path)));
     after.extend(links.iter().map(|link| entry_of(link)));
     after.extend(copies.iter().map(|copying| copying.entry(stamp)));
 
@@ -186,11 +238,14 @@ impl<'c> Copying<'c> {
 
     /// What is to be remembered now. The same file is made again to be told from another store's, unless that would be
     /// forgotten, and it would be made again in every run.
+    ///
+    /// It is looked at once more: it may have stood at another path, too, from which it was removed.
     fn make(&self, is_remembered: bool, stamp: Stamp, trust: Trust) -> Result<Entry, PathError> {
+        let stands = |modified| self.copy.find(trust).is_ok_and(|found| found == Some(modified));
         let modified = match self.standing {
-            Standing::Known(modified) => modified,
-            Standing::Same(modified) if !is_remembered => modified,
-            Standing::Same(_) | Standing::Other => self.copy.make(stamp, trust)?,
+            Standing::Known(modified) if stands(modified) => modified,
+            Standing::Same(modified) if !is_remembered && stands(modified) => modified,
+            Standing::Known(_) | Standing::Same(_) | Standing::Other => self.copy.make(stamp, trust)?,
         };
         Ok(copy_of(self.copy, modified))
     }
@@ -208,17 +263,20 @@ impl<'a> Wanted<'a> {
             Self::AsBefore(path) => path,
         }
     }
-
-    fn link(&self) -> Option<&Link> {
-        if let Self::Link(link) = self { Some(link) } else { None }
-    }
-
-    fn copy(&self) -> Option<&FileCopy<'a>> {
-        if let Self::Copy(copy) = self { Some(copy) } else { None }
-    }
 }
 
 impl Memory<'_> {
+    /// The plan refuses the path of the link to the live generation by its name; this, another way to it through a symlink.
+    fn spares_the_live_link(&self, action: &'static str, path: &Path) -> Result<(), PathError> {
+        let place =
+            |path: &Path| Some((fs::canonicalize(path.parent()?).ok()?, path.file_name()?.to_owned()));
+        let symlink = self.symlink;
+        if place(path).is_some_and(|found| place(symlink) == Some(found)) {
+            return Err(PathError::LiveLink { action, path: path.to_owned(), symlink: symlink.to_owned() });
+        }
+        Ok(())
+    }
+
     /// The list, if there is a place for it.
     fn load(&self, wanted: &[Wanted<'_>], warnings: &mut Vec<Warning>) -> Option<List> {
         let Some(directory) = self.directory else {

@@ -17,7 +17,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use nix::unistd::{Gid, Uid};
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag};
+use nix::sys::stat::Mode;
+use nix::unistd::{self, Gid, Pid, Uid};
 
 use crate::secret::SecretBytes;
 pub use running::Running;
@@ -128,6 +131,25 @@ pub fn run_as(
     let mut running = Running::launch(command, environment, limits)?;
     running.close_input();
     running.finish()
+}
+
+/// Parts with the terminal that this program was started from, if there is one, for a program of another user: who has a
+/// terminal can put words into its input, and what reads it next is root's shell. Says whether it is gone.
+///
+/// It is this program that has to go: without code that is unsafe, a session cannot be had for a child alone. So nothing
+/// that is typed stops it any more, and it should be about to end.
+#[must_use]
+pub fn leave_terminal() -> bool {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    if let Err(Errno::ENXIO | Errno::ENOENT) = fcntl::open("/dev/tty", flags, Mode::empty()) {
+        return true;
+    }
+    // A shell makes each job a process group, and who leads one cannot leave its session before that is another's.
+    let join_shell = || {
+        let shells = unistd::getpgid(Some(unistd::getppid()))?;
+        unistd::setpgid(Pid::from_raw(0), shells)
+    };
+    unistd::setsid().is_ok() || join_shell().and_then(|()| unistd::setsid()).is_ok()
 }
 
 /// The last line that says something, for an error: without control characters, and not longer than a line should be.

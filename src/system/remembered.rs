@@ -96,9 +96,9 @@ impl List {
     /// The list of the store at `mount_point`, and what is wrong with it; empty then, or where there is none. None where
     /// there cannot be one.
     pub fn load(directory: &Path, mount_point: &Path, trust: Trust) -> (Option<Self>, Option<ListError>) {
-        let path = directory.join(file_name(mount_point));
-        let empty = Self { path, trust, entries: BTreeSet::new(), is_broken: false };
-        match empty.read() {
+        let empty = Self::empty(directory, mount_point, trust);
+        let place = empty.errand("read").go(Missing::Left);
+        match place.map_err(ListError::from).and_then(|place| empty.read(place)) {
             Ok(entries) => (Some(Self { entries, ..empty }), None),
             Err(ListError::Path(error)) => (None, Some(error.into())),
             // What a newer program remembers is not ours to lose: after a roll-back it is needed again.
@@ -107,12 +107,24 @@ impl List {
         }
     }
 
+    /// What the list holds, for one who changes nothing: not even what a killed run left beside it is cleared away.
+    pub fn look(directory: &Path, mount_point: &Path, trust: Trust) -> Result<BTreeSet<Entry>, ListError> {
+        let list = Self::empty(directory, mount_point, trust);
+        let place = list.errand("read").look()?;
+        list.read(place)
+    }
+
+    fn empty(directory: &Path, mount_point: &Path, trust: Trust) -> Self {
+        let path = directory.join(file_name(mount_point));
+        Self { path, trust, entries: BTreeSet::new(), is_broken: false }
+    }
+
     pub fn entries(&self) -> &BTreeSet<Entry> {
         &self.entries
     }
 
-    fn read(&self) -> Result<BTreeSet<Entry>, ListError> {
-        let Some(place) = self.errand("read").go(Missing::Left)? else { return Ok(BTreeSet::new()) };
+    fn read(&self, place: Option<Place<'_>>) -> Result<BTreeSet<Entry>, ListError> {
+        let Some(place) = place else { return Ok(BTreeSet::new()) };
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let fd = match fcntl::openat(&place.parent, place.name, flags, Mode::empty()) {
             Ok(fd) => fd,

@@ -10,13 +10,10 @@ use nix::sys::statvfs;
 use nix::unistd::{Gid, Group, Uid, User};
 
 use super::directory::{Directory, PERMISSIONS, owner_of};
-use super::file::{FileError, Kind, read_regular};
+use super::file::{FileError, Kind};
 use super::live::LiveGeneration;
 use super::mount;
 use crate::plan::access::Ownership;
-
-const UNIT_LIMIT: u64 = 1 << 20;
-const UNITS: &str = "/etc/systemd/system";
 
 /// The place where generations lie, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,15 +150,6 @@ pub fn dangling_into(directory: &Path, store: &Path) -> Vec<(PathBuf, PathBuf)> 
         .collect();
     found.sort();
     found
-}
-
-/// Whether the systemd unit `name` waits for the file system at `mount_point`.
-#[must_use]
-pub fn unit_waits_for(name: &str, mount_point: &Path) -> bool {
-    let Ok(text) = read_regular(&Path::new(UNITS).join(name), UNIT_LIMIT) else { return false };
-    let text = String::from_utf8_lossy(text.expose());
-    let wanted = text.lines().filter_map(|line| line.trim().strip_prefix("RequiresMountsFor="));
-    wanted.flat_map(str::split_whitespace).any(|path| Path::new(path).starts_with(mount_point))
 }
 
 /// The name of a user, or its number where it has none.

@@ -73,13 +73,13 @@ pub struct Messenger {
 impl Messenger {
     /// Tells of every unit of the machine. Everything is tried; the failures are returned.
     #[must_use]
-    pub fn tell(&self, units: &Units<'_>) -> Vec<UnitsError> {
+    pub fn tell(&self, units: &Units) -> Vec<UnitsError> {
         tell(units, self.channel)
     }
 
     /// Tells of the units of users. Everything is tried; the failures are returned.
     #[must_use]
-    pub fn tell_users(&self, units: &Units<'_>) -> Vec<UserUnitsError> {
+    pub fn tell_users(&self, units: &Units) -> Vec<UserUnitsError> {
         if self.channel.is_dry() {
             say("restart", " of users", &units.restart_user);
             return Vec::new();
@@ -88,7 +88,7 @@ impl Messenger {
     }
 }
 
-fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
+fn tell(units: &Units, channel: Channel) -> Vec<UnitsError> {
     let told = match channel {
         Channel::Systemctl => {
             let mut failed = systemctl("try-restart", &units.restart);
@@ -114,7 +114,7 @@ fn tell(units: &Units<'_>, channel: Channel) -> Vec<UnitsError> {
 
 /// Without blocking: the program runs before the units that it restarts may start, so waiting for one would be for
 /// ever. `try-` leaves alone what does not run: it will start with the new secret.
-fn systemctl(verb: &'static str, units: &[&str]) -> Vec<UnitsError> {
+fn systemctl(verb: &'static str, units: &[String]) -> Vec<UnitsError> {
     if units.is_empty() {
         return Vec::new();
     }
@@ -135,28 +135,28 @@ fn systemctl(verb: &'static str, units: &[&str]) -> Vec<UnitsError> {
         Ok(status) => status,
         Err(cause) => return vec![UnitsError::Start { verb, cause }],
     };
-    let unknown: Vec<&str> = if status.code() == Some(NO_SUCH_UNIT) { unknown(units) } else { Vec::new() };
+    let unknown = if status.code() == Some(NO_SUCH_UNIT) { unknown(units) } else { Vec::new() };
     if unknown.is_empty() {
         return vec![UnitsError::Failed { verb, status, units: units.join(", ") }];
     }
-    unknown.into_iter().map(|unit| UnitsError::Unknown { verb, unit: unit.to_owned() }).collect()
+    unknown.into_iter().map(|unit| UnitsError::Unknown { verb, unit: unit.clone() }).collect()
 }
 
 /// Those of `units` that systemd cannot load for want of a file.
-fn unknown<'u>(units: &[&'u str]) -> Vec<&'u str> {
-    let is_unknown = |unit: &&&str| {
+fn unknown(units: &[String]) -> Vec<&String> {
+    let is_unknown = |unit: &&String| {
         let asked = Command::new("systemctl")
-            .args(["show", "--property=LoadState", "--", unit])
+            .args(["show", "--property=LoadState", "--", unit.as_str()])
             .env_remove("SOPS_AGE_KEY")
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .output();
         asked.is_ok_and(|answer| answer.stdout.trim_ascii() == b"LoadState=not-found")
     };
-    units.iter().filter(is_unknown).copied().collect()
+    units.iter().filter(is_unknown).collect()
 }
 
-fn say(verb: &str, whose: &str, units: &[&str]) {
+fn say(verb: &str, whose: &str, units: &[String]) {
     let lines: Vec<String> =
         units.iter().map(|unit| format!("would {verb} {}{whose}\n", Printable(unit))).collect();
     // There is nobody to tell when standard error is gone.
@@ -164,7 +164,7 @@ fn say(verb: &str, whose: &str, units: &[&str]) {
 }
 
 /// Appends to a list, if there is anybody who will read it.
-fn append(list: &str, units: &[&str]) -> Result<(), UnitsError> {
+fn append(list: &str, units: &[String]) -> Result<(), UnitsError> {
     let path = Path::new(list);
     if units.is_empty() || !path.parent().is_some_and(Path::exists) {
         return Ok(());

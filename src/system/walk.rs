@@ -48,6 +48,10 @@ pub enum PathError {
     UntrustedSymlink { action: &'static str, path: PathBuf, symlink: PathBuf },
     #[error("cannot {action} '{}': it has '..' below a directory that others than root can write", path.display())]
     UntrustedParent { action: &'static str, path: PathBuf },
+    #[error("cannot {action} '{}': it leads into '{}', and a copy has to lie outside of it", path.display(), store.display())]
+    IntoStore { action: &'static str, path: PathBuf, store: PathBuf },
+    #[error("cannot {action} '{}': it is '{}' by another name, which leads to the secrets", path.display(), symlink.display())]
+    LiveLink { action: &'static str, path: PathBuf, symlink: PathBuf },
     #[error("cannot {action} '{}': it is not an absolute path that ends in a name", path.display())]
     NotAPath { action: &'static str, path: PathBuf },
 }
@@ -83,14 +87,23 @@ pub(super) enum Missing {
 impl<'p> Errand<'p> {
     /// The place, cleared of what a killed run left beside it; none when its directory is missing and is to stay so.
     pub fn go(self, missing: Missing) -> Result<Option<Place<'p>>, PathError> {
+        self.walk(missing, true)
+    }
+
+    /// The place as it is: nothing is cleared or made. None when its directory is missing.
+    pub fn look(self) -> Result<Option<Place<'p>>, PathError> {
+        self.walk(Missing::Left, false)
+    }
+
+    fn walk(self, missing: Missing, clears: bool) -> Result<Option<Place<'p>>, PathError> {
         let Self { action, path, trust } = self;
         let (true, Some(parent), Some(name)) = (path.is_absolute(), path.parent(), path.file_name()) else {
             return Err(PathError::NotAPath { action, path: path.to_owned() });
         };
         let here = Directory::root()?;
         let found = here.stat()?;
-        let mut walk =
-            Walk { errand: self, here, found, steps: VecDeque::new(), symlinks: 0, way_is_roots: true };
+        let steps = VecDeque::new();
+        let mut walk = Walk { errand: self, here, found, steps, symlinks: 0, way_is_roots: true, clears };
         walk.go_on(parent);
         while let Some(step) = walk.steps.pop_front() {
             if !walk.step(&step, missing)? {
@@ -99,7 +112,9 @@ impl<'p> Errand<'p> {
         }
         let trusted = walk.is_trusted() || trust == Trust::Anyone;
         let Walk { here: parent, .. } = walk;
-        cleared(&parent, name, missing)?;
+        if clears {
+            cleared(&parent, name, missing)?;
+        }
         Ok(Some(Place { parent, name, trusted, errand: self }))
     }
 }
@@ -149,6 +164,8 @@ struct Walk<'p> {
     symlinks: u32,
     /// Nobody but root could have changed the way to `here`. What is in it may be another matter.
     way_is_roots: bool,
+    /// Whether to clear away what a killed run left.
+    clears: bool,
 }
 
 impl Walk<'_> {
@@ -174,7 +191,9 @@ impl Walk<'_> {
             Ok(fd) => fd,
             Err(Errno::ENOENT) => {
                 let Missing::Created { last, others } = missing else {
-                    cleared(&self.here, name, missing)?;
+                    if self.clears {
+                        cleared(&self.here, name, missing)?;
+                    }
                     return Ok(false);
                 };
                 self.create(name, if self.steps.is_empty() { last } else { others })?;
@@ -188,7 +207,9 @@ impl Walk<'_> {
             Kind::Directory => {
                 // A run may have been killed right after it made this directory. What is not ours is let be: it hinders
                 // nothing.
-                if let Err(error) = remove_stale(&self.here, name) {
+                if self.clears
+                    && let Err(error) = remove_stale(&self.here, name)
+                {
                     tracing::warn!("{error}");
                 }
                 self.enter(Directory::at(fd, at), &found);
@@ -289,6 +310,8 @@ impl PathError {
             Self::DirectoryInTheWay { path, .. }
             | Self::UntrustedSymlink { path, .. }
             | Self::UntrustedParent { path, .. }
+            | Self::IntoStore { path, .. }
+            | Self::LiveLink { path, .. }
             | Self::NotAPath { path, .. } => path,
         }
     }
@@ -302,7 +325,7 @@ impl PathError {
                     .iter()
                     .any(|errno| error.errno() == Some(*errno as i32))
             }
-            Self::DirectoryInTheWay { .. } => false,
+            Self::DirectoryInTheWay { .. } | Self::IntoStore { .. } | Self::LiveLink { .. } => false,
             Self::UntrustedSymlink { .. } | Self::UntrustedParent { .. } | Self::NotAPath { .. } => true,
         }
     }
@@ -317,6 +340,10 @@ impl PathError {
                 "give the secret a path that leads where '{}' does without going through it",
                 symlink.display()
             )),
+            Self::IntoStore { store, .. } => {
+                Some(format!("set its path to where the file is to be, outside of '{}'", store.display()))
+            }
+            Self::LiveLink { .. } => Some("give the secret another path".into()),
             Self::UntrustedParent { .. } => Some("give the secret a path without '..'".into()),
             Self::NotAPath { .. } | Self::File(_) => None,
         }

@@ -1,6 +1,11 @@
-//! `decrypt`: one sops file, or one value of it, on standard output.
+//! `decrypt`: one sops file, or one value of it, on standard output; as JSON in a text, `docs/reference/json.md`.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
 
 use super::{Verdict, print_bytes};
 use crate::cli::Environment;
@@ -11,6 +16,7 @@ use crate::keys::public;
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::recipient::public_key::Kind;
+use crate::secret::SecretBytes;
 use crate::sops::document::{Document, Opened, PickError};
 use crate::sops::format::Format;
 use crate::sops::key_path::KeyPath;
@@ -41,7 +47,7 @@ fn write(asked: &Decrypt, document: &Document<Opened>) -> Result<(), Report> {
     let Some(key) = &asked.extract else {
         let whole =
             document.emit().map_err(|error| Diagnostic::new(format!("cannot print '{file}': {error}")))?;
-        return print_bytes(whole.expose());
+        return print(asked, document.format(), whole.expose());
     };
     let value = document.pick(&KeyPath::new(key)).map_err(|error| {
         let diagnostic = Diagnostic::new(format!("cannot print a value of '{file}': {error}"));
@@ -51,7 +57,74 @@ fn write(asked: &Decrypt, document: &Document<Opened>) -> Result<(), Report> {
         };
         diagnostic.help("name a value with --extract as a secret's `key` does: 'database/password'")
     })?;
-    print_bytes(value.expose())
+    print(asked, document.format(), value.expose())
+}
+
+fn print(asked: &Decrypt, format: Format, content: &[u8]) -> Result<(), Report> {
+    if !asked.json {
+        return print_bytes(content);
+    }
+    let encoded;
+    let (encoding, content) = match str::from_utf8(content) {
+        Ok(text) => ("utf-8", text),
+        Err(_) => {
+            encoded = base64(content).map_err(|error| not_printed(&error))?;
+            // What base64 writes is ASCII.
+            ("base64", str::from_utf8(encoded.expose()).unwrap_or_default())
+        }
+    };
+    let path = asked.file.to_string_lossy();
+    let key = asked.extract.as_deref();
+    let answer = Answer { path: &path, format: format.name(), key, encoding, content };
+    print_bytes(json(&answer).map_err(|error| not_printed(&error))?.expose())
+}
+
+fn not_printed(error: &dyn std::error::Error) -> Diagnostic {
+    Diagnostic::new(format!("cannot print JSON: {error}"))
+}
+
+/// What was decrypted. There is no `Debug`: it would print it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    path: &'a str,
+    format: &'static str,
+    /// Of one value; none of a whole file.
+    key: Option<&'a str>,
+    /// Of the content: `utf-8`, or `base64` where it is something else.
+    encoding: &'static str,
+    content: &'a str,
+}
+
+fn base64(content: &[u8]) -> Result<SecretBytes, base64::EncodeSliceError> {
+    let length = base64::encoded_len(content.len(), true).unwrap_or(usize::MAX);
+    let mut encoded = SecretBytes::new(vec![0; length]);
+    BASE64.encode_slice(content, encoded.expose_mut())?;
+    Ok(encoded)
+}
+
+/// Written twice: into nothing, to see how long it is, and into a buffer that need not grow.
+fn json(answer: &Answer) -> serde_json::Result<SecretBytes> {
+    let mut length = Length(1);
+    serde_json::to_writer_pretty(&mut length, answer)?;
+    let mut text = SecretBytes::new(vec![0; length.0]);
+    let mut rest = text.expose_mut();
+    serde_json::to_writer_pretty(&mut rest, answer)?;
+    rest.write_all(b"\n").map_err(serde_json::Error::io)?;
+    Ok(text)
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn sources(asked: &Decrypt, environment: Environment) -> Sources {

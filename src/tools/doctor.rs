@@ -5,6 +5,7 @@ mod findings;
 mod hosts;
 mod opening;
 mod places;
+mod unit;
 
 use std::path::Path;
 
@@ -24,6 +25,10 @@ use crate::system::accounts::Accounts;
 use crate::system::mount_table::MountTable;
 use crate::system::survey;
 use findings::{Area, Finding, Findings};
+use opening::{FileFacts, KeyFacts, Opening};
+use unit::Unit;
+
+const DUMMIES: &str = "no secret is real: the manifest asks for dummies ('dummySecrets'), and no key and no sops file is looked at";
 
 /// Everything that was found; JSON as it stands, `docs/reference/json.md`.
 #[derive(Serialize)]
@@ -33,9 +38,9 @@ struct Examination<'m> {
     healthy: bool,
     /// The thing to do; none when there is nothing.
     todo: Option<String>,
-    keys: Vec<opening::KeyFacts>,
+    keys: Vec<KeyFacts>,
     hosts: Vec<hosts::HostFacts>,
-    files: Vec<opening::FileFacts>,
+    files: Vec<FileFacts>,
     findings: &'m [Finding],
 }
 
@@ -60,7 +65,17 @@ pub fn doctor(asked: &Doctor, environment: Environment) -> Result<Verdict, Repor
             findings.ok(Area::Manifest, summary(asked, &plan));
             if hosts.is_empty() {
                 (keys, files) = machine(asked, &plan, environment, &mut findings);
-                well = format!("this machine opens and has in place what it should: {count}");
+                let unseen = files.iter().filter(|file| !file.opens).count();
+                well = if plan.dummy_secrets {
+                    format!("this machine has in place what it should: {count}, none of them real")
+                } else if unseen > 0 {
+                    format!(
+                        "all is well that can be seen here; {} may open for the unit",
+                        counted(unseen, "sops file")
+                    )
+                } else {
+                    format!("this machine opens and has in place what it should: {count}")
+                };
             } else {
                 files = hosts::examine(&plan, &hosts, &mut findings);
                 let who = if hosts.len() == 1 { "the host" } else { "every host" };
@@ -93,7 +108,7 @@ fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// The command that activates the manifest that is examined.
+/// The command that activates the manifest that is examined, where no unit does it.
 fn activation(asked: &Doctor) -> String {
     let flag = if asked.ignore_passwd { "-ignore-passwd " } else { "" };
     format!("`sops-activate {flag}{}`", explain::quoted(&asked.manifest.to_string_lossy()))
@@ -103,9 +118,9 @@ fn activation(asked: &Doctor) -> String {
 fn machine(
     asked: &Doctor,
     plan: &Plan,
-    environment: Environment,
+    mut environment: Environment,
     findings: &mut Findings,
-) -> (Vec<opening::KeyFacts>, Vec<opening::FileFacts>) {
+) -> (Vec<KeyFacts>, Vec<FileFacts>) {
     let is_privileged = plan.user_mode || survey::is_root();
     if !is_privileged {
         let problem = "this is not root, who alone can read the keys and the secrets of a machine";
@@ -113,19 +128,36 @@ fn machine(
         findings.problem(Area::Machine, Diagnostic::new(problem).help(help));
     }
     let mounts = MountTable::read();
-    let keyring = Keyring::collect(&run::sources(plan, environment));
-    let opening = opening::Opening::new(plan, &keyring);
-    opening.keys(&mounts, findings);
-    let (key_facts, facts) = (opening.key_facts(), opening.files(findings));
+    let state = run::state(plan, &environment);
     let template_files = load::template_files(plan, Paths::Absolute);
-    let secrets = decrypted::assemble(plan, opening.documents(), &template_files);
+    let unit = Unit::of(plan, &asked.manifest);
+    if let Some(unit) = unit.as_ref().filter(|_| !plan.dummy_secrets) {
+        unit.tell(findings);
+        environment.keys = unit.environment(environment.keys);
+    }
+    let mut sources = run::sources(plan, environment);
+    let withheld = unit.as_ref().map(|unit| unit.follow_credentials(&mut sources)).unwrap_or_default();
+    let keyring = (!plan.dummy_secrets).then(|| Keyring::collect(&sources));
+    let opening = keyring.as_ref().map(|keyring| Opening::new(plan, keyring, unit.as_ref(), &withheld));
+    let (key_facts, facts, secrets) = if let Some(opening) = &opening {
+        opening.keys(&mounts, findings);
+        let secrets = decrypted::assemble(plan, opening.documents(), &template_files);
+        (opening.key_facts(), opening.files(findings), secrets)
+    } else {
+        findings.note(Area::Secrets, DUMMIES.to_owned());
+        let unread = |file| FileFacts::new(plan, file, None, |_| None);
+        let secrets = decrypted::assemble_dummies(plan, &template_files);
+        (Vec::new(), plan.files.iter().map(unread).collect(), secrets)
+    };
     values(&secrets, findings);
     let accounts = match (plan.user_mode, asked.ignore_passwd) {
         (true, _) => Accounts::CurrentUser,
         (false, true) => Accounts::RootOnly,
         (false, false) => Accounts::system(),
     };
-    let places = places::Places { plan, mounts: &mounts, activation: activation(asked) };
+    let activation = unit.as_ref().and_then(Unit::activation).unwrap_or_else(|| activation(asked));
+    let memory = run::memory(plan, state.as_deref());
+    let places = places::Places { plan, mounts: &mounts, memory, activation };
     let owners = places::owners(&secrets, &accounts, findings);
     if is_privileged {
         places.store(&secrets, findings);

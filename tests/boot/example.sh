@@ -77,12 +77,13 @@ example_expectations() {
 }
 
 make_example() {
-    make_server "$example" "$golden/example-server-userborn.json"
+    local configuration=$golden/example-server-userborn.json
+    make_server "$example" "$configuration"
     chroot "$example" systemctl --quiet enable userborn
-    other_system first .
-    other_system changed-secret "$changed_secret"
-    other_system changed-password "$changed_password"
-    other_system bad-secret "$bad_secret"
+    other_system "$example" "$configuration" first .
+    other_system "$example" "$configuration" changed-secret "$changed_secret"
+    other_system "$example" "$configuration" changed-password "$changed_password"
+    other_system "$example" "$configuration" bad-secret "$bad_secret"
 }
 
 # make_server DIRECTORY GOLDEN [FILTER]: a machine with a system of the example server. As in NixOS, nothing but one of its units makes
@@ -96,10 +97,10 @@ make_server() {
     chroot "$1" systemctl --quiet enable early wants-secrets requires-secrets plain play
 }
 
-# new_root DIRECTORY: what machines with units of the module have in common. Where these name a file in the store, it is there.
+# new_root DIRECTORY [DEBIAN]: what machines with units of the module have in common. Where these name a file in the store, it is there.
 new_root() {
     rm -rf --one-file-system -- "$1"
-    cp -a --reflink=auto -- "$debian/root" "$1"
+    cp -a --reflink=auto -- "${2:-$debian}/root" "$1"
     cp -r -- "$here/guest-example/." "$1"
     cp -- "$here/guest/usr/lib/boot-test/facts" "$1/usr/lib/boot-test/"
     # What is logged while it goes down is read after that.
@@ -111,13 +112,13 @@ new_root() {
     printf '5c9cf6b4d7c947f3b1b0a1cd12b7a5f6\n' >"$1/etc/machine-id"
 }
 
-# other_system NAME FILTER: for a switch
+# other_system DIRECTORY GOLDEN NAME FILTER: for a switch
 other_system() {
-    local system=$example/systems/$1
+    local system=$1/systems/$3
     mkdir -p -- "$system/etc/systemd"
     cp -r -- "$here/guest-example/etc/systemd/system" "$system/etc/systemd/"
-    "$here/install-system" "$golden/example-server-userborn.json" "$system" "$2"
-    cp -- "$system"/nix/store/* "$example/nix/store/"
+    "$here/install-system" "$2" "$system" "$4"
+    cp -- "$system"/nix/store/* "$1/nix/store/"
 }
 
 # in_order NAME MOMENT...: none is missing, and each is no earlier than the one before

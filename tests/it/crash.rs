@@ -426,6 +426,16 @@ fn a_second_run_makes_no_call_that_changes_anything_but_locks_and_what_it_says()
     }
 }
 
+/// Else it could say of the generation of one run that another one made it.
+#[test]
+fn who_made_a_generation_is_written_down_while_no_other_run_can_make_one() {
+    let Some(machine) = Machine::with_strace() else { return };
+    let calls = machine.calls(Run::Second);
+    let is_record = |call: &Call| call.name.starts_with("rename") && call.text.contains("made-by-");
+    let written = calls.iter().position(is_record).unwrap();
+    assert!(written < calls.iter().position(|call| call.text.contains("LOCK_UN")).unwrap());
+}
+
 #[test]
 fn what_cannot_be_cleared_away_is_told_beside_what_failed() {
     let Some(machine) = Machine::with_strace() else { return };
@@ -455,4 +465,115 @@ fn a_crash_leaves_no_core_file() {
     let [guard, manifest] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
     assert!(guard.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE"), "{said}");
     assert!(manifest.contains("new.json"), "the guard comes before anything is read: {said}");
+}
+
+/// Runs as a unit, and writes down who is told and when: during the run that is killed (1), the next one (2), and the
+/// one after that (3). Who is told by a run that was killed goes on for a moment; a pipe ends when nobody has it any more.
+const TELLING: &str = "export PATH=/mnt/bin:$PATH SOPS_RESTART_UNITS_VIA_SYSTEMCTL=1
+    run_as() { which=$1; shift; echo $which > /mnt/which; { \"$@\" > /mnt/said-$which 2>&1; } 9>&1 | cat; }";
+
+/// What the machine is told of when the secret of [`units`] changes.
+const TOLD: [&str; 3] = [
+    "--no-block try-restart restart.service",
+    "--no-block try-reload-or-restart reload.service",
+    "--user --no-block try-restart -- user.service",
+];
+
+/// A secret that units use: those of the machine, and those of users.
+fn used(key: &str) -> Value {
+    let units = json!({"restartUnits": ["restart"], "reloadUnits": ["reload"], "restartUserUnits": ["user"]});
+    manifest(&[with(secret("a", key), units), secret("b", key)], &[])
+}
+
+impl Machine {
+    /// Writes the manifests of [`used`]; returns what makes the machine what it is before the secret changes.
+    fn with_units(&self) -> String {
+        self.write("/mnt/bin/systemctl", "#!/bin/sh\necho $(cat /mnt/which): $* >> /mnt/calls\n");
+        self.shell("chmod +x /mnt/bin/systemctl");
+        self.write("/mnt/old.json", used("api_key").to_string());
+        self.write("/mnt/new.json", used("database/user").to_string());
+        format!(
+            "{TELLING}; umount /run/secrets.d 2> /dev/null; rm -rf /run/secrets* /run/.secrets*; > /mnt/calls
+             run_as 0 /mnt/bin/sops-activate /mnt/old.json"
+        )
+    }
+}
+
+#[test]
+fn units_that_a_killed_run_has_not_told_are_told_by_the_next_one_and_by_no_other() {
+    let Some(machine) = Machine::with_strace() else { return };
+    let _socket = machine.user_manager(0);
+    let reset = machine.with_units();
+    let calls = machine.calls_after(&reset, "/mnt/new.json");
+    let (mut before, mut untold, mut twice) = (0, 0, 0);
+    for call in calls.iter().filter(|call| call.changes()) {
+        let said = machine.shell(&format!(
+            "{reset}
+             run_as 1 strace -qqq -o /dev/null -e inject={name}:signal=KILL:when={nth} /mnt/bin/sops-activate /mnt/new.json
+             readlink /run/secrets; ls -A /run/secrets.d | grep untold | tr '\\n' ' '; echo @@
+             run_as 2 /mnt/bin/sops-activate /mnt/new.json
+             run_as 3 /mnt/bin/sops-activate /mnt/new.json
+             readlink /run/secrets; ls -A /run/secrets.d; echo @@; cat /mnt/said-0 /mnt/said-2 /mnt/said-3; echo @@; cat /mnt/calls",
+            name = call.name,
+            nth = call.nth,
+        ));
+        let at = format!("killed at {call:?}:\n{said}");
+        let [killed, healed, complaints, told] = said.split("@@").map(str::trim).collect::<Vec<_>>()[..]
+        else {
+            panic!("{at}")
+        };
+        assert_eq!(healed, "/run/secrets.d/2\n2", "no note is left when all is told: {at}");
+        assert_eq!(complaints, "", "{at}");
+        let told_by = |run: u32| -> Vec<&str> {
+            told.lines().filter_map(|line| line.strip_prefix(&format!("{run}: "))).collect()
+        };
+        assert_eq!(told_by(0).len() + told_by(3).len(), 0, "{at}");
+        let (first, second) = (told_by(1), told_by(2));
+        if killed.starts_with("/run/secrets.d/1") {
+            before += 1;
+            assert_eq!((first, second), (vec![], TOLD.to_vec()), "{at}");
+            continue;
+        }
+        for unit in TOLD {
+            let users = if unit.starts_with("--user") { ".untold-users-2" } else { ".untold-2" };
+            let is_noted = killed.split_whitespace().any(|name| name == users);
+            assert_eq!(second.contains(&unit), is_noted, "{unit}: {at}");
+            assert!(first.contains(&unit) || is_noted, "{unit}: {at}");
+            untold += usize::from(!first.contains(&unit));
+            twice += usize::from(first.contains(&unit) && is_noted);
+        }
+    }
+    eprintln!(
+        "killed {before} times before the switch; then {untold} units were not told, and {twice} told twice"
+    );
+    assert!(before > 10 && untold > 10, "{before}, {untold}");
+}
+
+#[test]
+fn a_note_of_units_that_the_kernel_refuses_keeps_no_secret_and_no_unit_waiting() {
+    let Some(machine) = Machine::with_strace() else { return };
+    let _socket = machine.user_manager(0);
+    let reset = machine.with_units();
+    let calls = machine.calls_after(&reset, "/mnt/new.json");
+    let of_notes: Vec<&Call> =
+        calls.iter().filter(|call| call.changes() && call.text.contains(".untold-")).collect();
+    for call in &of_notes {
+        let said = machine.shell(&format!(
+            "{reset}
+             run_as 1 strace -qqq -o /dev/null -e inject={name}:error=EIO:when={nth} /mnt/bin/sops-activate /mnt/new.json
+             readlink /run/secrets; cat /mnt/said-1; echo @@; cat /mnt/calls; run_as 2 /mnt/bin/sops-activate /mnt/new.json
+             echo @@; ls -A /run/secrets.d; cat /mnt/said-2",
+            name = call.name,
+            nth = call.nth,
+        ));
+        let at = format!("EIO at {call:?}:\n{said}");
+        let [ended, told, healed] = said.split("@@").map(str::trim).collect::<Vec<_>>()[..] else {
+            panic!("{at}")
+        };
+        assert!(ended.starts_with("/run/secrets.d/2\nsops-activate: "), "{at}");
+        assert!(ended.contains("untold-") && ended.ends_with("': input/output error"), "{at}");
+        assert_eq!(told, TOLD.map(|unit| format!("1: {unit}")).join("\n"), "{at}");
+        assert_eq!(healed, "2", "{at}");
+    }
+    assert!(of_notes.len() > 8, "{of_notes:?}");
 }

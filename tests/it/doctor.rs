@@ -111,9 +111,13 @@ fn an_ordinary_user_is_told_to_be_root() {
 
 #[test]
 fn what_an_activation_can_do_next_is_what_it_says() {
-    for (name, fails) in
-        [("healthy", false), ("nothing-activated", false), ("wrong-key", true), ("hand-edited-file", true)]
-    {
+    for (name, fails) in [
+        ("healthy", false),
+        ("nothing-activated", false),
+        ("left-by-an-earlier-manifest", false),
+        ("wrong-key", true),
+        ("hand-edited-file", true),
+    ] {
         let case = cases().into_iter().find(|case| case.name == name).unwrap();
         let Some((machine, _)) = case.run("") else { return };
         let ran = answer(&mut machine.command("exec sops-activate /mnt/manifest.json"));

@@ -193,7 +193,7 @@ fn fields(value: &Value, path: &str, found: &mut BTreeSet<String>) {
 
 #[test]
 fn the_reference_has_every_field_of_the_json_and_no_other() {
-    use crate::server::{Machine, answer, manifest, secret};
+    use crate::server::{FILE, KEY, Machine, answer, manifest, secret};
     let Some(machine) = Machine::new() else { return };
     machine.shell(": > /etc/fstab");
     machine.activate(&manifest(&[secret("a", "api_key")], &[]));
@@ -203,6 +203,7 @@ fn the_reference_has_every_field_of_the_json_and_no_other() {
         ("doctor", vec!["/mnt/manifest.json".to_owned(), format!("{key} /mnt/manifest.json")]),
         ("recipient", vec!["/mnt/fixtures/keys/host_ed25519.pub".to_owned()]),
         ("status", vec![String::new()]),
+        ("decrypt", vec![format!("--ssh-key={KEY} {FILE}")]),
     ] {
         let mut found = BTreeSet::new();
         for arguments in runs {
@@ -228,5 +229,31 @@ fn the_reference_has_every_field_of_the_json_and_no_other() {
             }
         }
         assert_eq!(listed, found, "{tool}");
+    }
+}
+
+#[test]
+fn every_addition_is_shown_by_tests_that_are_there() {
+    let page = document("compatibility.md");
+    let table = page.split("\n## In addition\n").nth(1).unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 15, "{rows:?}");
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit_once(" | ").unwrap().1;
+        let (ours, of_modules) = tests.split_once("nix:").unwrap();
+        let names = |cell: &'static str, text: &str| -> Vec<(&'static str, String)> {
+            text.split('`').skip(1).step_by(2).map(|name| (cell, name.to_owned())).collect()
+        };
+        let names = [names("it", ours), names("nix", of_modules)].concat();
+        assert!(!names.is_empty(), "{row}");
+        for (kind, name) in names {
+            let places = match kind {
+                "it" => vec![format!("tests/it/{name}.rs")],
+                _ => ["configurations", "mistakes", "unbuildable"]
+                    .map(|folder| format!("tests/nix/{folder}/{name}.nix"))
+                    .to_vec(),
+            };
+            assert!(places.iter().any(|place| repository(place).exists()), "{name} in {row}");
+        }
     }
 }

@@ -51,6 +51,39 @@ fn holds(line: &str, message: &str) -> bool {
     })
 }
 
+/// What the guide shows of each tool is what the tool prints, between the `…`.
+#[test]
+fn the_examples_of_the_tools_are_what_they_print() {
+    use crate::server::{KEY, Machine, answer, manifest, secret, with};
+    use serde_json::json;
+    let Some(machine) = Machine::new() else { return };
+    let owned =
+        with(secret("db-user", "database/user"), json!({"owner": "alice", "group": "app", "mode": "0440"}));
+    machine.activate(&manifest(&[secret("api-key", "api_key"), owned], &[]));
+    machine.write("/mnt/mistaken.json", manifest(&[secret("api-key", "api_kye")], &[]).to_string());
+    machine.shell("mkdir -p /etc/ssh; rm -f /etc/ssh/ssh_host_*; : > /etc/fstab");
+    machine.shell(&format!(
+        "cp {KEY} /etc/ssh/ssh_host_ed25519_key; cp {KEY}.pub /etc/ssh/ssh_host_ed25519_key.pub"
+    ));
+
+    let guide = fs::read_to_string(repository("docs/secrets-management.md")).unwrap();
+    let (_, section) = guide.split_once("\n## The tools\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let mut shown = BTreeSet::new();
+    for block in section.split("```console\n").skip(1).filter_map(|rest| rest.split_once("```")) {
+        let (command, expected) = block.0.split_once('\n').unwrap();
+        let command = command.trim_start_matches(['#', '$', ' ']);
+        let mistaken = command.replace("/nix/store/…-manifest.json", "/mnt/mistaken.json");
+        let told = answer(&mut machine.command(&format!("cd /mnt/fixtures/sample; {mistaken}")));
+        let expected = expected.replace("/nix/store/…-manifest.json", "/mnt/manifest.json");
+        // A value has no end of line of its own.
+        assert!(holds(&told.stdout, expected.trim_end()), "{command}: {told:?}");
+        shown.insert(command.split(' ').nth(1).unwrap().to_owned());
+    }
+    let tools = ["decrypt", "doctor", "recipient", "status"].map(str::to_owned);
+    assert_eq!(shown, BTreeSet::from(tools));
+}
+
 /// A link in a document leads to a file that is there, and to a heading that it has.
 #[test]
 fn links_between_documents_lead_somewhere() {

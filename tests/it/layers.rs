@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 10] = [
     &["system"],
     &["keys", "log"],
     &["cli", "explain", "outcome"],
-    &["load"],
+    &["load", "notice"],
     &["check"],
 ];
 /// These use everything.

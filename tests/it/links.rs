@@ -507,6 +507,25 @@ fn a_copy_goes_when_nobody_asks_for_it_also_after_a_reboot() {
     assert_eq!(machine.look(path), "");
 }
 
+/// As the modules run it when nothing is declared any more.
+#[test]
+fn a_manifest_without_secrets_clears_away_the_last_ones_and_the_list_also_after_a_reboot() {
+    let Some(machine) = Machine::new() else { return };
+    let nothing = manifest(&[], &[]);
+    for reboot in ["", REBOOT] {
+        machine.activate(&manifest(&[at("a", "/etc/app/link"), copied("b", "/etc/app/copy")], &[]));
+        assert_ne!(machine.look(LIST), "", "what the unit is conditioned on");
+        machine.shell(reboot);
+        machine.activate(&nothing);
+        assert_eq!(machine.shell("find /etc/app ! -type d"), "", "{reboot}");
+        assert_eq!(machine.look(LIST), "", "{reboot}");
+        assert_eq!(machine.shell("find /run/secrets.d/ ! -type d"), "", "the last generation: {reboot}");
+        let generation = machine.shell("readlink /run/secrets; ls -A /run/secrets.d");
+        machine.activate(&nothing);
+        assert_eq!(machine.shell("readlink /run/secrets; ls -A /run/secrets.d"), generation, "{reboot}");
+    }
+}
+
 #[test]
 fn a_copy_that_was_changed_stays_and_that_is_told_once() {
     let Some(machine) = Machine::new() else { return };
@@ -689,5 +708,64 @@ fn the_doctor_knows_a_copy_from_what_stands_in_its_way() {
     ] {
         machine.shell(tamper);
         assert!(says().ends_with(&format!("{problem}{why}")), "{}", says());
+    }
+}
+
+/// `/var/run` is another name of `/run`.
+fn with_var_run(machine: &Machine) {
+    machine.shell("test -h /var/run || { rm -rf /var/run; ln -s /run /var/run; }");
+}
+
+#[test]
+fn a_copy_stays_when_it_is_asked_for_by_another_name_of_its_path() {
+    let Some(machine) = Machine::new() else { return };
+    with_var_run(&machine);
+    let by = |path: &str| one(copied("a", path));
+    machine.activate(&by("/var/run/app/key"));
+    machine.activate(&by("/run/app/key"));
+    assert_eq!(machine.look("/run/app/key"), format!("f400 0:0\n{API_KEY}"));
+    machine.activate(&by("/var/run/app/key"));
+    // The list cannot be written.
+    let state = "/var/lib/sops-activate";
+    machine.shell(&format!("mount --bind {state} {state} && mount -o remount,bind,ro {state}"));
+    let ran = machine.run(&by("/run/app/key"));
+    assert!(ran.code == Some(0) && ran.stderr.contains("read-only file system"), "{ran:?}");
+    assert_eq!(machine.look("/run/app/key"), format!("f400 0:0\n{API_KEY}"));
+}
+
+#[test]
+fn a_copy_that_would_lie_in_the_store_by_another_name_is_refused() {
+    let Some(machine) = Machine::new() else { return };
+    with_var_run(&machine);
+    machine.activate(&without_links());
+    let before = machine.shell("find /run -printf '%p %C@\n'");
+    for path in ["/var/run/secrets/b", "/var/run/secrets.d/1/b/c", "/var/run/secrets.d/b"] {
+        let ran = machine.run(&one(copied("a", path)));
+        let error = format!(
+            "sops-install-secrets: error: cannot write '{path}': it leads into '/run/secrets.d', and a copy has to lie outside of it\n  \
+             secret 'a' is in place all the same, at '/run/secrets/a'\n\
+             help: set its path to where the file is to be, outside of '/run/secrets.d'\n"
+        );
+        assert_eq!(ran, Answer { code: Some(1), stdout: String::new(), stderr: error });
+        assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before);
+    }
+}
+
+#[test]
+fn the_link_to_the_secrets_is_replaced_under_no_name() {
+    let Some(machine) = Machine::new() else { return };
+    with_var_run(&machine);
+    machine.activate(&without_links());
+    let before = machine.shell("find /run -printf '%p %C@\n'");
+    let path = "/var/run/secrets";
+    for (secret, action) in [(at("a", path), "link"), (copied("a", path), "write")] {
+        let ran = machine.run(&one(secret));
+        let error = format!(
+            "sops-install-secrets: error: cannot {action} '{path}': it is '/run/secrets' by another name, which leads to the secrets\n  \
+             secret 'a' is in place all the same, at '/run/secrets/a'\n\
+             help: give the secret another path\n"
+        );
+        assert_eq!(ran, Answer { code: Some(1), stdout: String::new(), stderr: error });
+        assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before);
     }
 }

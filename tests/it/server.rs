@@ -2,6 +2,7 @@
 //! program at `/mnt/bin` under both of its names.
 
 use std::io::Write as _;
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -114,6 +115,20 @@ impl Machine {
     pub fn tree(&self, paths: &str) -> String {
         let find = "-type l -printf '%p -> %l %U:%G\\n' -o -printf '%p %y%m %U:%G\\n'";
         self.shell(&format!("find {paths} {find} | LC_ALL=C sort"))
+    }
+
+    /// Makes it look as if the manager of user `uid`, in group 1500, were running, until the socket is dropped.
+    pub fn user_manager(&self, uid: u32) -> (tempfile::TempDir, UnixListener) {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("private");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (path, runtime) = (socket.display(), format!("/run/user/{uid}"));
+        let made = self.shell(&format!(
+            "mkdir -p {runtime}/systemd && touch {runtime}/systemd/private && mount --bind {path} {runtime}/systemd/private && \
+             chown {uid}:1500 {runtime} && chmod 0700 {runtime}"
+        ));
+        assert_eq!(made, "");
+        (directory, listener)
     }
 
     /// Everything that an activation could touch, so exactly that any write to it is seen.

@@ -138,6 +138,43 @@ fn decrypt_takes_one_value_and_the_key_from_where_it_is_said() {
     assert_eq!(output(command).stdout, API_KEY.as_bytes());
 }
 
+#[test]
+fn decrypt_prints_json_with_the_content_to_the_last_byte() {
+    let machine = keys();
+    machine.copy("fixtures/sample/secrets.yaml", "secrets.yaml");
+    let key = "--ssh-key=DIR/sample_host_ed25519";
+    let of = |arguments: &[&str]| {
+        let (code, stdout, stderr) = run(&machine, &[&["decrypt", "--json"], arguments].concat());
+        assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        assert!(stdout.ends_with("}\n"), "{stdout}");
+        serde_json::from_str::<Value>(&stdout).unwrap()
+    };
+    let expected = json!({
+        "path": "DIR/secrets.yaml", "format": "yaml", "key": "api_key", "encoding": "utf-8", "content": API_KEY
+    });
+    assert_eq!(of(&[key, "--extract=api_key", "DIR/secrets.yaml"]), expected);
+    let whole = run(&machine, &["decrypt", key, "DIR/secrets.yaml"]).1;
+    let expected = json!({
+        "path": "DIR/secrets.yaml", "format": "yaml", "key": null, "encoding": "utf-8", "content": whole
+    });
+    assert_eq!(of(&[key, "DIR/secrets.yaml"]), expected);
+}
+
+#[test]
+fn decrypt_prints_json_in_base64_where_the_content_is_not_utf_8() {
+    use base64::Engine as _;
+    let machine = keys();
+    machine.copy("fixtures/sops/3.13.3/rich.bin", "file.bin");
+    let arguments = ["decrypt", "--key-file=DIR/age.txt", "DIR/file.bin"];
+    let plain = output(machine.command("sops-activate", &arguments)).stdout;
+    assert!(str::from_utf8(&plain).is_err(), "the fixture is text");
+    let (code, stdout, _) = run(&machine, &[&arguments[..], &["--json"]].concat());
+    let found: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &found["encoding"], &found["format"]), (Some(0), &json!("base64"), &json!("binary")));
+    let content = base64::engine::general_purpose::STANDARD.decode(found["content"].as_str().unwrap());
+    assert_eq!(content.unwrap(), plain);
+}
+
 #[cfg(all(feature = "pgp", feature = "age-ssh"))]
 #[test]
 fn decrypt_uses_an_rsa_key_in_both_of_its_roles() {
@@ -178,8 +215,11 @@ fn doctor_says_from_a_public_key_which_files_a_host_could_open() {
     let (code, stdout, _) = run(&machine, &["doctor", "DIR/manifest.json", "--host-key", &age]);
     assert_eq!(code, Some(1), "{stdout}");
     assert!(stdout.contains("  ok: 'DIR/derived.yaml' can be opened by age1"), "{stdout}");
+    // In the words that the build has for it.
+    let words = "will not open 'DIR/native.yaml': it is not encrypted to a key in `--host-key`\n    needed by secret 'native'";
+    assert!(stdout.contains(words), "{stdout}");
     let last = format!(
-        "to do: in .sops.yaml, add {age} to the keys of this file; run `sops updatekeys DIR/native.yaml`, and deploy again"
+        "to do: in .sops.yaml, add {age} to the age keys of this file, and run `sops updatekeys DIR/native.yaml`"
     );
     assert_eq!(stdout.lines().last(), Some(last.as_str()), "{stdout}");
 }
@@ -217,7 +257,7 @@ fn doctor_counts_key_groups_for_a_host() {
         );
         let told = run(&machine, &["doctor", "--host-key=DIR/host.txt", "DIR/manifest.json"]);
         assert_eq!(told.0, Some(code), "{}", told.1);
-        let short = "has keys for 1 of the 2 key groups that are needed";
+        let short = "keys of 2 of its 3 key groups are needed, and `--host-key` has those of 1";
         assert_eq!(told.1.contains(short), code == 1, "{}", told.1);
     }
 }
@@ -253,6 +293,31 @@ fn doctor_serves_user_mode() {
     assert_eq!(run(&machine, &["DIR/manifest.json"]).0, Some(0));
     let (code, stdout, _) = run(&machine, &["doctor", "DIR/manifest.json"]);
     assert_eq!(code, Some(0), "{stdout}");
+}
+
+#[test]
+fn doctor_notes_that_a_users_secrets_lie_on_a_disk_and_what_that_means() {
+    use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+    let disk = tempfile::tempdir().unwrap();
+    if statfs(disk.path()).unwrap().filesystem_type() == TMPFS_MAGIC {
+        eprintln!("skipped: the directory for temporary files is no disk");
+        return;
+    }
+    let machine = keys();
+    machine.copy("fixtures/recipients/ssh-to-age.yaml", "secrets.yaml");
+    machine.manifest(json!({
+        "secrets": [{"name": "a", "key": "", "mode": "0400", "sopsFile": "DIR/secrets.yaml"}],
+        "ageSshKeyPaths": ["DIR/host_ed25519"],
+        "secretsMountPoint": disk.path().join("secrets.d"),
+    }));
+    assert_eq!(run(&machine, &["DIR/manifest.json"]).0, Some(0));
+    let (code, stdout, _) = run(&machine, &["doctor", "DIR/manifest.json"]);
+    assert_eq!(code, Some(0), "{stdout}");
+    let note = stdout.lines().find(|line| line.contains("secrets.d'")).unwrap();
+    assert!(note.starts_with("  note: '") && note.contains("/secrets.d' lies on "), "{note}");
+    let meaning =
+        ", neither on ramfs nor on tmpfs: secrets may reach a disk, and stay there after a shutdown";
+    assert!(note.ends_with(meaning), "{note}");
 }
 
 #[test]

@@ -460,6 +460,17 @@ fn keys() -> Vec<Case> {
         .called("sops-install-secrets"),
         Case::locked("only-pgp", "recipients/only-pgp.yaml", host("host_ed25519")).set("PATH", ""),
         Case::locked("no-key-matches-kms-beside", "recipients/kms-beside-age.yaml", host("host_ed25519")),
+        Case::new("no-key-matches-every-cloud", |machine| {
+            let file = text("fixtures/recipients/kms-beside-age.yaml");
+            let (before, rest) = file.split_once("    age:\n").unwrap();
+            let (_, after) = rest.split_once("    lastmodified:").unwrap();
+            machine.write("secrets.yaml", format!("{before}{CLOUDS}    lastmodified:{after}"));
+            machine.copy("fixtures/keys/host_ed25519", "keys/host_ed25519");
+            machine.manifest(json!({
+                "secrets": [secret("db/password", "api", "secrets.yaml")],
+                "ageSshKeyPaths": ["DIR/keys/host_ed25519"],
+            }));
+        }),
         Case::locked("no-key-configured", "recipients/ssh-to-age.yaml", json!({})),
         Case::locked("host-key-missing", "recipients/ssh-to-age.yaml", host("no_such_key")),
         Case::locked("host-key-encrypted", "recipients/ssh-to-age.yaml", host("host_encrypted")),
@@ -784,6 +795,29 @@ fn checks_of_plans() -> Vec<Case> {
     ]
 }
 
+/// Beside one of AWS, an entry of every other service that holds keys, with every field that sops writes.
+const CLOUDS: &str = r#"    gcp_kms:
+        - resource_id: projects/example/locations/global/keyRings/sops/cryptoKeys/sops-key
+          created_at: "2026-01-02T03:04:05Z"
+          enc: bm90IHJlYWw=
+    hckms:
+        - key_id: tr-west-1:11111111-2222-3333-4444-555555555555
+          created_at: "2026-01-02T03:04:05Z"
+          enc: bm90IHJlYWw=
+    azure_kv:
+        - vault_url: https://example.vault.azure.net
+          name: sops-key
+          version: 0123456789abcdef0123456789abcdef
+          created_at: "2026-01-02T03:04:05Z"
+          enc: bm90IHJlYWw
+    hc_vault:
+        - vault_address: https://vault.example.org:8200
+          engine_path: sops
+          key_name: first
+          created_at: "2026-01-02T03:04:05Z"
+          enc: vault:v1:bm90IHJlYWw=
+"#;
+
 /// The public key in a comment of a file of age identities.
 fn public_age_key(file: &str) -> String {
     let text = text(&format!("fixtures/keys/{file}"));
@@ -863,6 +897,24 @@ fn checks_of_a_host() -> Vec<Case> {
                 text("fixtures/keys/age.txt"),
                 "# my host\n".to_owned(),
             ],
+        ),
+        Case::new("check-host-with-a-name", {
+            let scan = format!(
+                "# web1:22 SSH-2.0-OpenSSH_9.9\nweb1 {}\nweb1 {stranger}",
+                public_ssh_key("host_ecdsa.pub").trim()
+            );
+            move |machine| {
+                machine.copy("fixtures/sops/3.13.3/shamir.yaml", "secrets.yaml");
+                let host = [public_age_key("group-1.txt"), scan.clone()];
+                let secrets = [secret("db/password", "user", "secrets.yaml")];
+                machine.manifest(json!({"secrets": secrets, "hostRecipients": host, "hostName": "web1"}));
+            }
+        })
+        .with(&sopsfile),
+        of(
+            "check-host-key-of-another-kind",
+            "recipients/ssh-to-age.yaml",
+            &[format!("web1 {}", public_ssh_key("host_ecdsa.pub"))],
         ),
         Case::new("check-host-recipients-no-list", |machine| {
             machine.manifest(json!({"hostRecipients": "age1x"}));

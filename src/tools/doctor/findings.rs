@@ -55,14 +55,11 @@ impl Findings {
     }
 
     pub fn note(&mut self, area: Area, text: String) {
-        self.0.push(Finding {
-            area,
-            state: State::Note,
-            text,
-            notes: Vec::new(),
-            help: None,
-            subject: String::new(),
-        });
+        self.note_with(area, text, Vec::new());
+    }
+
+    pub fn note_with(&mut self, area: Area, text: String, notes: Vec<String>) {
+        self.0.push(Finding { area, state: State::Note, text, notes, help: None, subject: String::new() });
     }
 
     pub fn problem(&mut self, area: Area, diagnostic: Diagnostic) {

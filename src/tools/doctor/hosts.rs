@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::findings::{Area, Findings};
 use super::opening::FileFacts;
 use crate::diagnostic::{Diagnostic, Report};
-use crate::explain::{self, Paths};
+use crate::explain::{self, Needed, Paths};
 use crate::keys::public::{self, Shown};
 use crate::load;
 use crate::plan::{Plan, SopsFile};
 use crate::recipient::access::Access;
 use crate::recipient::public_key::PublicKey;
-use crate::recipient::{List, Recipient, shortened};
+use crate::recipient::{Recipient, shortened};
 use crate::sops::data_key::Stanza;
 use crate::sops::document::{Document, Sealed};
 use crate::system::file::read_regular;
@@ -122,18 +122,15 @@ fn examine_file(
             able.push(host.name.as_str());
             continue;
         }
-        let problem = if metadata.groups.len() > 1 {
-            let (opened, needed) = (access.opened(), access.needed);
-            format!(
-                "{} cannot open '{path}': it has keys for {opened} of the {needed} key groups that are needed",
-                host.name
-            )
-        } else {
-            format!("{} cannot open '{path}': the file is not encrypted to it", host.name)
+        let host = explain::host::Host {
+            name: &host.name,
+            keys_in: "--host-key",
+            recipients: &host.recipients,
+            paths: Paths::Absolute,
         };
-        let mut diagnostic = Diagnostic::new(problem).help(help(file, host, metadata.groups.len()));
-        diagnostic.notes = facts.recipient_lines();
-        findings.problem(Area::Files, diagnostic);
+        if let Some(problem) = explain::host::missing(&Needed::new(plan, file), file, metadata, &host) {
+            findings.problem(Area::Files, problem);
+        }
     }
     facts.opens = able.len() == hosts.len();
     if facts.opens {
@@ -141,12 +138,4 @@ fn examine_file(
         findings.ok_with(Area::Files, text, facts.recipient_lines());
     }
     facts
-}
-
-fn help(file: &SopsFile, host: &Host, groups: usize) -> String {
-    let wanted = host.recipients.iter().find(|recipient| recipient.list == List::Age);
-    let recipient = wanted.or(host.recipients.first()).map(|one| one.text.as_str()).unwrap_or_default();
-    let place = if groups > 1 { "a key group that it has no key for" } else { "the keys of this file" };
-    let path = explain::for_shell(&file.path);
-    format!("in .sops.yaml, add {recipient} to {place}; run `sops updatekeys {path}`, and deploy again")
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::findings::{Area, Findings};
+use super::unit::{Unit, Withheld};
 use crate::diagnostic::{Diagnostic, enumerate};
 use crate::explain::{self, Paths};
 use crate::keys::{Key, Keyring, Skipped, Unusable};
@@ -16,7 +17,6 @@ use crate::recipient::{Recipient, shortened};
 use crate::sops::data_key::{self, Stanza, StanzaKind, Unwrap as _};
 use crate::sops::document::{Document, Opened, Sealed};
 use crate::system::mount_table::MountTable;
-use crate::system::survey;
 
 /// Recipients of one file that are told; JSON has all.
 const TOLD: usize = 12;
@@ -55,6 +55,9 @@ pub struct RecipientFacts {
 pub struct Opening<'k> {
     plan: &'k Plan,
     keyring: &'k Keyring,
+    unit: Option<&'k Unit>,
+    /// Keys that only the unit can use.
+    withheld: &'k [Withheld],
     sealed: Vec<Read>,
     opened: Vec<Open>,
 }
@@ -63,10 +66,17 @@ type Read = Result<Document<Sealed>, Diagnostic>;
 pub type Open = Result<Document<Opened>, Diagnostic>;
 
 impl<'k> Opening<'k> {
-    pub fn new(plan: &'k Plan, keyring: &'k Keyring) -> Self {
+    pub fn new(
+        plan: &'k Plan,
+        keyring: &'k Keyring,
+        unit: Option<&'k Unit>,
+        withheld: &'k [Withheld],
+    ) -> Self {
         Self {
             plan,
             keyring,
+            unit,
+            withheld,
             sealed: load::read_all(plan, Paths::Absolute),
             opened: load::open_all(plan, keyring),
         }
@@ -88,6 +98,7 @@ impl<'k> Opening<'k> {
         }
         for skipped in self.keyring.skipped() {
             match unmounted(skipped, mounts) {
+                _ if locked && !self.withheld.is_empty() => findings.note(Area::Keys, skipped.to_string()),
                 Some(diagnostic) if locked => findings.problem(Area::Keys, diagnostic),
                 None if locked && !(has_keys && skipped.reason == Unusable::NotFound) => {
                     let help = explain::locked::unusable_key_help(skipped);
@@ -98,23 +109,24 @@ impl<'k> Opening<'k> {
         }
         if !has_keys && self.keyring.has_programs() {
             findings.note(Area::Keys, "keys are held by programs, which were asked".to_owned());
-        } else if !has_keys && self.keyring.skipped().is_empty() {
+        } else if !has_keys && self.keyring.skipped().is_empty() && self.withheld.is_empty() {
             findings.note(Area::Keys, "no key is configured".to_owned());
+        }
+        if let Some(unit) = self.unit {
+            unit.tell_withheld(self.withheld, findings);
+            if let Some(unknown) = unit.unknown().filter(|_| locked) {
+                findings.note(Area::Keys, unknown);
+            }
         }
         self.late(mounts, findings);
     }
 
     /// Keys that are there now, and may not be when the machine boots.
     fn late(&self, mounts: &MountTable, findings: &mut Findings) {
-        if self.plan.user_mode {
-            return;
-        }
-        let users = self.plan.store.symlink_path.ends_with("secrets-for-users");
-        let unit =
-            if users { "sops-install-secrets-for-users.service" } else { "sops-install-secrets.service" };
+        let Some(unit) = self.unit else { return };
         let late_on = |key: &Key| {
             let mount = mounts.late(key.source.path()?)?;
-            (!survey::unit_waits_for(unit, mount)).then(|| mount.to_owned())
+            (!unit.waits_for(mount)).then(|| mount.to_owned())
         };
         let early: Vec<Recipient> =
             self.keyring.keys().filter(|key| late_on(key).is_none()).flat_map(recipients).collect();
@@ -143,7 +155,10 @@ impl<'k> Opening<'k> {
             ))
             .note(format!("on it: {}", enumerate(&keys)))
             .note(format!("opened by nothing else: {}", enumerate(&files)))
-            .note(format!("'{mount}' has no `x-initrd.mount` in /etc/fstab, and {unit} does not wait for it"))
+            .note(format!(
+                "'{mount}' has no `x-initrd.mount` in /etc/fstab, and {} does not wait for it",
+                unit.name
+            ))
             .help(format!("set `fileSystems.\"{mount}\".neededForBoot = true` and deploy again")),
         );
     }
@@ -157,6 +172,13 @@ impl<'k> Opening<'k> {
                     Ok(_) => {
                         let text = format!("'{}' {}", file.path.display(), facts.opener());
                         findings.ok_with(Area::Files, text, facts.recipient_lines());
+                    }
+                    Err(_) if self.may_be_unsealed(sealed) => {
+                        let text = format!(
+                            "'{}' opens with no key that can be tried here, and may open with what is sealed for its unit",
+                            file.path.display()
+                        );
+                        findings.note_with(Area::Files, text, facts.lines("not opened here"));
                     }
                     Err(diagnostic) => {
                         let path = explain::for_shell(&file.path);
@@ -189,11 +211,17 @@ impl<'k> Opening<'k> {
 
     /// Whether there is a file that no key here opens, and that is not merely damaged.
     fn is_any_locked(&self) -> bool {
-        self.each().any(|(_, sealed, opened)| {
-            let metadata = sealed.as_ref().ok().filter(|_| opened.is_err()).map(Document::metadata);
-            metadata
-                .is_some_and(|data| data_key::recover(&data.groups, data.threshold, self.keyring).is_err())
-        })
+        self.each().any(|(_, sealed, opened)| opened.is_err() && self.is_locked(sealed))
+    }
+
+    fn is_locked(&self, sealed: &Read) -> bool {
+        let metadata = sealed.as_ref().ok().map(Document::metadata);
+        metadata.is_some_and(|data| data_key::recover(&data.groups, data.threshold, self.keyring).is_err())
+    }
+
+    /// Whether a file that does not open here may do so for the unit.
+    fn may_be_unsealed(&self, file: &Read) -> bool {
+        !self.withheld.is_empty() && self.is_locked(file)
     }
 
     fn each(&self) -> impl Iterator<Item = (&SopsFile, &Read, &Open)> {
@@ -240,6 +268,11 @@ impl FileFacts {
 
     /// A line for each recipient, as far as a reader goes.
     pub fn recipient_lines(&self) -> Vec<String> {
+        self.lines("another's")
+    }
+
+    /// `unopened` says what a recipient is that nothing here opens.
+    fn lines(&self, unopened: &str) -> Vec<String> {
         let single = self.groups.len() == 1;
         let mut lines = Vec::new();
         if !single && let Some(needed) = self.groups_needed {
@@ -251,7 +284,7 @@ impl FileFacts {
                 let kind = if *kind == "age" { String::new() } else { format!("{kind} ") };
                 let recipient =
                     if recipient.is_empty() { "without a name".to_owned() } else { shortened(recipient) };
-                let by = opened_by.as_deref().unwrap_or("another's");
+                let by = opened_by.as_deref().unwrap_or(unopened);
                 lines.push(format!("{label}{kind}recipient {recipient}: {by}"));
             }
         }

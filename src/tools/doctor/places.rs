@@ -13,8 +13,10 @@ use crate::secret::Plaintext;
 use crate::system::accounts::{AccountError, Accounts};
 use crate::system::file::{FileError, Kind};
 use crate::system::generation::{Entry, Wanted};
+use crate::system::link::Unmade;
 use crate::system::live::{Differences, LiveGeneration};
 use crate::system::mount_table::MountTable;
+use crate::system::paths::{self, Abandoned, Memory, Warning};
 use crate::system::survey::{self, AtPath, StoreSurvey};
 
 /// What memory is given out in.
@@ -23,6 +25,8 @@ const PAGE: u64 = 4096;
 pub struct Places<'p> {
     pub plan: &'p Plan,
     pub mounts: &'p MountTable,
+    /// Of what was put outside of the store.
+    pub memory: Memory<'p>,
     /// The command that activates.
     pub activation: String,
 }
@@ -73,6 +77,15 @@ impl Places<'_> {
         if let Some(problem) = self.unfit(&store, kind).or_else(|| self.full(&store, files)) {
             findings.problem(Area::Store, problem);
         }
+        if self.plan.user_mode && store.memory.is_none() {
+            // A user cannot mount, so there is nothing to do about it here.
+            findings.note(
+                Area::Store,
+                format!(
+                    "'{path}' lies on {kind}, neither on ramfs nor on tmpfs: secrets may reach a disk, and stay there after a shutdown"
+                ),
+            );
+        }
         if self.mounts.is_swappable(mount_point) && store.is_mount {
             findings.note(
                 Area::Store,
@@ -101,7 +114,7 @@ impl Places<'_> {
         let quoted = explain::quoted(&path.to_string());
         let activation = &self.activation;
         if self.plan.user_mode {
-            // A user cannot mount, and is warned when the program runs.
+            // What it lies on is worth a note.
             return None;
         }
         if store.memory.is_none() {
@@ -164,8 +177,9 @@ impl Places<'_> {
         let entries: Vec<Wanted> = files.iter().zip(owners).filter_map(entry).collect();
         let directories = accounts.directories().ok();
         if entries.len() != files.len() || (directories.is_none() && !self.plan.user_mode) {
-            let text =
-                format!("generation {number} is live; it is not compared while there are other problems");
+            let text = format!(
+                "generation {number} is live; it is compared only when every file and every owner is known"
+            );
             return findings.note(Area::Generation, text);
         }
         match live.differences(&entries, directories) {
@@ -199,7 +213,7 @@ impl Places<'_> {
             .help(format!("activate: {}", self.activation))
     }
 
-    /// The links at the paths that secrets ask for, and what is left of earlier ones beside them.
+    /// The links and copies at the paths that secrets ask for, and what is left of earlier ones.
     pub fn links(&self, findings: &mut Findings) {
         let symlink = &self.plan.store.symlink_path;
         let linked: Vec<(&Target, &Path)> =
@@ -211,10 +225,23 @@ impl Places<'_> {
                 findings.problem(Area::Links, problem);
             }
         }
-        let directories: BTreeSet<&Path> = linked.iter().filter_map(|(_, path)| path.parent()).collect();
+        let wanted: BTreeSet<&Path> = linked.iter().map(|(_, path)| *path).collect();
+        let abandoned = paths::abandoned(&wanted, &self.memory).unwrap_or_else(|error| {
+            is_well = false;
+            findings.note(Area::Links, Warning::Forgotten(error).to_string());
+            Vec::new()
+        });
+        // What is remembered goes by itself; beside the links there may be what another program left.
+        let mut told: BTreeSet<&Path> = wanted.clone();
+        for one in &abandoned {
+            is_well = false;
+            told.insert(&one.path);
+            self.tell_abandoned(one, findings);
+        }
+        let directories: BTreeSet<&Path> = wanted.iter().filter_map(|path| path.parent()).collect();
         for directory in directories {
             for (path, target) in survey::dangling_into(directory, symlink) {
-                if linked.iter().any(|(_, wanted)| *wanted == path) {
+                if told.contains(path.as_path()) {
                     continue;
                 }
                 is_well = false;
@@ -229,6 +256,29 @@ impl Places<'_> {
         if is_well && !linked.is_empty() {
             findings.ok(Area::Links, format!("{} in place", super::counted(linked.len(), "link")));
         }
+    }
+
+    /// What was put there, and no secret asks for.
+    fn tell_abandoned(&self, Abandoned { path, target, next }: &Abandoned, findings: &mut Findings) {
+        let shown = path.display();
+        let quoted = explain::quoted(&shown.to_string());
+        let problem = match next {
+            Ok(Unmade::Changed) => Diagnostic::new(Warning::Changed(path.clone()).to_string())
+                .help(format!("remove it if nothing needs it: `rm {quoted}`")),
+            Ok(_) => {
+                let what = match target {
+                    Some(target) => format!("leads to '{}'", target.display()),
+                    None => "is the copy of a secret".to_owned(),
+                };
+                Diagnostic::new(format!("'{shown}' {what}, and no secret asks for it any more"))
+                    .help(format!("activate, which removes it: {}", self.activation))
+            }
+            Err(error) => {
+                Diagnostic::new(format!("'{shown}' is not asked for any more, and is not removed: {error}"))
+                    .help(format!("see what stands at {quoted}, and remove it by hand"))
+            }
+        };
+        findings.problem_of(Area::Links, &quoted, problem);
     }
 
     fn misplaced(&self, target: &Target, path: &Path) -> Option<Diagnostic> {

@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 use crate::machine::text;
 use crate::server::{Answer, KEY, Machine, answer, manifest, secret, template, with};
 
+/// A file that the keys of the other one do not open, and the key that does.
+const UNIT_FILE: &str = "/mnt/fixtures/sops/3.13.3/rich.yaml";
+const UNIT_KEY: &str = "/mnt/fixtures/keys/age.txt";
+
 /// A machine, and what doctor is to say on it.
 pub struct Case {
     pub name: &'static str,
@@ -24,6 +28,24 @@ fn with_key(path: &str) -> Value {
 /// One secret of another file than the sample.
 fn of_file(path: &str, keys: Value) -> Value {
     with(manifest(&[with(secret("value", "value"), json!({"sopsFile": path}))], &[]), keys)
+}
+
+/// One secret that no key of the manifest opens, installed by a unit with these settings.
+fn of_unit(machine: &Machine, settings: &str) -> Value {
+    machine.shell("mkdir -p /etc/systemd/system /etc/credstore /etc/credstore.encrypted");
+    machine.shell("rm -rf /etc/credstore/* /etc/credstore.encrypted/* /etc/systemd/system/sops-*");
+    let unit = format!(
+        "[Service]\nType=oneshot\n{settings}ExecStart=/mnt/bin/sops-install-secrets /mnt/manifest.json\n"
+    );
+    machine.write("/etc/systemd/system/sops-install-secrets.service", unit);
+    let secret = with(secret("whole", ""), json!({"sopsFile": UNIT_FILE}));
+    with(manifest(&[secret], &[]), json!({"ageSshKeyPaths": []}))
+}
+
+/// As the unit would.
+fn activated_by_its_unit(machine: &Machine, manifest: &Value) {
+    let mut program = machine.program(manifest);
+    assert_eq!(answer(program.env("SOPS_AGE_KEY_FILE", UNIT_KEY)), Answer::silent());
 }
 
 /// The key on a file system of its own, which fstab has with these options.
@@ -46,7 +68,7 @@ fn mounted(machine: &Machine, options: &str) -> Value {
 }
 
 pub fn cases() -> Vec<Case> {
-    [locked(), places(), well()].into_iter().flatten().collect()
+    [locked(), places(), links(), well(), keys_of_units()].into_iter().flatten().collect()
 }
 
 /// Files that do not open, or will not at the next boot.
@@ -114,6 +136,25 @@ fn locked() -> Vec<Case> {
             last_line: "to do: did you mean 'api_key'? set sops.secrets.\"api-key\".key = \"api_key\"",
         },
         Case {
+            name: "key-credential-missing",
+            prepare: |machine| {
+                let unit = "Environment=\"SOPS_AGE_KEY_FILE=%d/host-key\"\nImportCredential=host-key\n";
+                of_unit(machine, unit)
+            },
+            last_line: "to do: put the key at /etc/credstore/host-key, or seal it with `systemd-creds encrypt \
+                        --name=host-key KEY /etc/credstore.encrypted/host-key`",
+        },
+        Case {
+            name: "unit-of-another-manifest",
+            prepare: |machine| {
+                let wanted = of_unit(machine, "Environment=SOPS_AGE_KEY_FILE=/mnt/fixtures/keys/age.txt\n");
+                machine.shell("sed -i 's,/mnt/manifest.json,/mnt/other.json,' /etc/systemd/system/sops-install-secrets.service");
+                wanted
+            },
+            last_line: "to do: no key is configured: set `sops.age.sshKeyPaths` or `sops.age.keyFile` \
+                        (/mnt/fixtures/sops/3.13.3/rich.yaml)",
+        },
+        Case {
             name: "late-mount",
             prepare: |machine| mounted(machine, "defaults"),
             last_line: "to do: set `fileSystems.\"/mnt/persist\".neededForBoot = true` and deploy again",
@@ -121,7 +162,7 @@ fn locked() -> Vec<Case> {
     ]
 }
 
-/// Owners, the store and links.
+/// Owners, the store and generations.
 fn places() -> Vec<Case> {
     vec![
         Case {
@@ -165,6 +206,26 @@ fn places() -> Vec<Case> {
                         remount,size=64M /run/secrets.d`",
         },
         Case {
+            name: "nothing-activated",
+            prepare: |_| one(),
+            last_line: "to do: activate: `sops-activate /mnt/manifest.json`",
+        },
+        Case {
+            name: "generation-of-another-manifest",
+            prepare: |machine| {
+                machine.activate(&manifest(&[secret("a", "api_key"), secret("b", "api_key")], &[]));
+                let other = with(secret("b", "api_key"), json!({"mode": "0440"}));
+                manifest(&[other, secret("c", "api_key")], &[])
+            },
+            last_line: "to do: activate: `sops-activate /mnt/manifest.json`",
+        },
+    ]
+}
+
+/// What is outside of the store.
+fn links() -> Vec<Case> {
+    vec![
+        Case {
             name: "stale-link",
             prepare: |machine| {
                 let linked =
@@ -179,6 +240,33 @@ fn places() -> Vec<Case> {
             last_line: "to do: remove that link: `rm /etc/app/old-key`",
         },
         Case {
+            name: "left-by-an-earlier-manifest",
+            prepare: |machine| {
+                let at = |path: &str, mode: &str| {
+                    let place = json!({"path": path, "installMode": mode});
+                    with(secret(path.rsplit('/').next().unwrap(), "api_key"), place)
+                };
+                let earlier = [
+                    secret("api-key", "api_key"),
+                    at("/etc/other/old-key", "symlink"),
+                    at("/etc/other/copy", "copy"),
+                    at("/etc/other/edited", "copy"),
+                ];
+                machine.activate(&manifest(&earlier, &[]));
+                machine.shell("cp -a /etc/other /var/lib/sops-activate /mnt");
+                machine.activate(&one());
+                // As it is when they could not be removed.
+                machine.shell("rmdir /etc/other; mv /mnt/other /etc; echo >> /etc/other/edited");
+                machine.shell("mv /mnt/sops-activate/run-secrets.d.json /var/lib/sops-activate");
+                // What a run left that was killed is not for the doctor to clear away.
+                let killed =
+                    "/etc/other/.copy /etc/other/.old-key /var/lib/sops-activate/.run-secrets.d.json";
+                machine.shell(&format!("for path in {killed}; do mkdir -m 700 $path.sops-activate; done"));
+                one()
+            },
+            last_line: "to do: activate, which removes it: `sops-activate /mnt/manifest.json` (/etc/other/old-key)",
+        },
+        Case {
             name: "link-led-elsewhere",
             prepare: |machine| {
                 let manifest =
@@ -186,20 +274,6 @@ fn places() -> Vec<Case> {
                 machine.activate(&manifest);
                 machine.shell("ln -sfn /run/secrets/other /etc/app/key");
                 manifest
-            },
-            last_line: "to do: activate: `sops-activate /mnt/manifest.json`",
-        },
-        Case {
-            name: "nothing-activated",
-            prepare: |_| one(),
-            last_line: "to do: activate: `sops-activate /mnt/manifest.json`",
-        },
-        Case {
-            name: "generation-of-another-manifest",
-            prepare: |machine| {
-                machine.activate(&manifest(&[secret("a", "api_key"), secret("b", "api_key")], &[]));
-                let other = with(secret("b", "api_key"), json!({"mode": "0440"}));
-                manifest(&[other, secret("c", "api_key")], &[])
             },
             last_line: "to do: activate: `sops-activate /mnt/manifest.json`",
         },
@@ -229,6 +303,19 @@ fn well() -> Vec<Case> {
             last_line: "nothing to do: this machine opens and has in place what it should: 3 secrets",
         },
         Case {
+            name: "dummies",
+            prepare: |machine| {
+                let absent = with(secret("absent", "value"), json!({"sopsFile": "/mnt/none.yaml"}));
+                let manifest = with(
+                    manifest(&[secret("api-key", "api_key"), absent], &[]),
+                    json!({"dummySecrets": true, "ageSshKeyPaths": ["/etc/ssh/no_such_key"]}),
+                );
+                assert_eq!(machine.run(&manifest).code, Some(0));
+                manifest
+            },
+            last_line: "nothing to do: this machine has in place what it should: 2 secrets, none of them real",
+        },
+        Case {
             name: "late-mount-that-is-waited-for",
             prepare: |machine| {
                 let unit = "[Unit]\nRequiresMountsFor=/var/lib /mnt/persist/ssh_host_ed25519_key\n";
@@ -242,6 +329,72 @@ fn well() -> Vec<Case> {
         Case {
             name: "mounted-in-the-initrd",
             prepare: |machine| mounted(machine, "noatime,x-initrd.mount"),
+            last_line: "nothing to do: this machine opens and has in place what it should: 1 secret",
+        },
+    ]
+}
+
+/// Keys that only a unit has.
+fn keys_of_units() -> Vec<Case> {
+    vec![
+        Case {
+            name: "key-credential",
+            prepare: |machine| {
+                let unit = "Environment=\"SOPS_AGE_KEY_FILE=%d/host-key\"\nImportCredential=host-key\n";
+                let wanted = of_unit(machine, unit);
+                machine.shell(&format!("cp {UNIT_KEY} /etc/credstore/host-key"));
+                activated_by_its_unit(machine, &wanted);
+                wanted
+            },
+            last_line: "nothing to do: this machine opens and has in place what it should: 1 secret",
+        },
+        Case {
+            name: "key-credential-in-the-unit",
+            prepare: |machine| {
+                let key = text("fixtures/keys/age.txt");
+                let key = key.lines().find(|line| line.starts_with("AGE-SECRET-KEY-")).unwrap();
+                let unit =
+                    format!("Environment=\"SOPS_AGE_KEY_FILE=%d/host-key\"\nSetCredential=host-key:{key}\n");
+                let wanted = of_unit(machine, &unit);
+                activated_by_its_unit(machine, &wanted);
+                wanted
+            },
+            last_line: "nothing to do: this machine opens and has in place what it should: 1 secret",
+        },
+        Case {
+            name: "key-credential-sealed",
+            prepare: |machine| {
+                let unit = "Environment=\"SOPS_AGE_KEY_FILE=%d/host-key\"\nImportCredential=host-key\n";
+                let wanted = of_unit(machine, unit);
+                machine.shell("echo c2VhbGVk > /etc/credstore.encrypted/host-key");
+                activated_by_its_unit(machine, &wanted);
+                wanted
+            },
+            last_line: "nothing to do: all is well that can be seen here; 1 sops file may open for the unit",
+        },
+        Case {
+            name: "key-credential-sealed-and-live",
+            prepare: |machine| {
+                let unit = "Environment=\"SOPS_AGE_KEY_FILE=%d/host-key\"\nImportCredential=host-key\n";
+                let wanted = of_unit(machine, unit);
+                let live = "/run/credentials/sops-install-secrets.service";
+                machine.shell(&format!("mkdir -p {live}; cp {UNIT_KEY} {live}/host-key"));
+                machine.shell("echo c2VhbGVk > /etc/credstore.encrypted/host-key");
+                activated_by_its_unit(machine, &wanted);
+                wanted
+            },
+            last_line: "nothing to do: this machine opens and has in place what it should: 1 secret",
+        },
+        Case {
+            name: "key-in-the-environment-of-the-unit",
+            prepare: |machine| {
+                let wanted = of_unit(machine, "EnvironmentFile=/mnt/unit.env\n");
+                let key = text("fixtures/keys/age.txt");
+                let key = key.lines().find(|line| line.starts_with("AGE-SECRET-KEY-")).unwrap();
+                machine.write("/mnt/unit.env", format!("# the key\nSOPS_AGE_KEY=\"{key}\"\n"));
+                activated_by_its_unit(machine, &wanted);
+                wanted
+            },
             last_line: "nothing to do: this machine opens and has in place what it should: 1 secret",
         },
     ]

@@ -1,0 +1,35 @@
+//! Does the same to many things on several threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// `work` on each item, on `count` threads at most; results in the items' order. The calling thread works, too.
+pub fn map<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if count.min(items.len()) <= 1 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return done };
+            done.push((index, work(item)));
+        }
+    };
+    let mut results: Vec<(usize, R)> = thread::scope(|scope| {
+        // A thread that cannot be started is no reason to fail: the others do its part.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, worker).ok();
+        let threads: Vec<_> = (1..count.min(items.len())).filter_map(start).collect();
+        let mut results = worker();
+        for thread in threads {
+            match thread.join() {
+                Ok(more) => results.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    });
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}

@@ -1,0 +1,4 @@
+# The same on a system that has units only.
+{
+  sops.removeLeftovers = true;
+}
