@@ -1,6 +1,6 @@
 //! What an activation changes: names for the log, units for systemd.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,12 +39,10 @@ impl Units {
     }
 }
 
-fn add(list: &mut Vec<String>, names: &[String]) {
-    for name in names {
-        if !list.contains(name) {
-            list.push(name.clone());
-        }
-    }
+fn add<'n>(list: &mut Vec<String>, names: impl IntoIterator<Item = &'n String>) {
+    // Looking through the list for each of a hundred thousand units would take minutes.
+    let mut listed: HashSet<String> = list.iter().cloned().collect();
+    list.extend(names.into_iter().filter(|name| listed.insert((*name).clone())).cloned());
 }
 
 impl Changes {
@@ -87,13 +85,12 @@ impl Changes {
             !failed.contains(name) && (self.added.contains(name) || self.modified.contains(name))
         };
         let mut units = Units::default();
-        for target in plan.targets().filter(changed) {
-            if !plan.user_mode {
-                add(&mut units.restart, &target.restart_units);
-                add(&mut units.reload, &target.reload_units);
-            }
-            add(&mut units.restart_user, &target.restart_user_units);
+        let targets: Vec<&Target> = plan.targets().filter(changed).collect();
+        if !plan.user_mode {
+            add(&mut units.restart, targets.iter().flat_map(|target| &target.restart_units));
+            add(&mut units.reload, targets.iter().flat_map(|target| &target.reload_units));
         }
+        add(&mut units.restart_user, targets.iter().flat_map(|target| &target.restart_user_units));
         units
     }
 }

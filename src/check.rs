@@ -100,12 +100,14 @@ fn check_file(plan: &Plan, file: &SopsFile, document: &Document<Sealed>, report:
         };
         report.0.extend(host::missing(&needed, file, document.metadata(), &host));
     }
+    let index = document.index();
+    let mut missing = 0;
     for secret in file.secrets.iter().filter_map(|index| plan.secrets.get(*index)) {
         let checked = match &secret.selection {
-            Selection::Value(key) => document.locate(key).map_err(|error| (error, key.clone())),
+            Selection::Value(key) => document.locate_in(&index, key).map_err(|error| (error, key.clone())),
             Selection::Whole if file.format == Format::Binary => {
                 let key = KeyPath::new("data");
-                match document.locate(&key) {
+                match document.locate_in(&index, &key) {
                     Ok(()) => Ok(()),
                     Err(PickError::Find(_)) => Err((EmitError::NoBinaryData.into(), key)),
                     Err(_) => Err((EmitError::BinaryDataNotString.into(), key)),
@@ -113,7 +115,12 @@ fn check_file(plan: &Plan, file: &SopsFile, document: &Document<Sealed>, report:
             }
             Selection::Whole => Ok(()),
         };
-        if let Err((error, key)) = checked {
+        let Err((error, key)) = checked else { continue };
+        missing += usize::from(matches!(error, PickError::Find(_)));
+        if missing > decrypted::EXPLAINED {
+            let path = in_repository(&file.path);
+            report.push(decrypted::cannot_pick_either(secret, file.format, Path::new(&path), &error));
+        } else {
             report.push(cannot_pick(secret, &file.path, document, &error, &key));
         }
     }

@@ -8,7 +8,7 @@ use crate::plan::{Plan, Secret, Selection, Target, Template, TemplateSource};
 use crate::secret::{Plaintext, SecretBytes, without_last_newline};
 use crate::sops::document::{Document, Opened, PickError};
 use crate::sops::format::{EmitError, Format};
-use crate::sops::key_path::FindError;
+use crate::sops::key_path::{FindError, Index};
 use crate::template::{Placeholders, QuoteError, Quoting, TemplateError, named_markers, quoted_placeholders};
 
 /// A file to be installed.
@@ -53,10 +53,12 @@ pub fn assemble<'d>(
     documents: &'d [Result<Document<Opened>, Diagnostic>],
     template_files: &[Option<Result<SecretBytes, Diagnostic>>],
 ) -> Vec<File<'d>> {
-    let content = |secret: &Secret| match documents.get(secret.file) {
-        Some(Ok(document)) => pick(plan, secret, document).map_err(Failure::Own),
-        Some(Err(diagnostic)) => Err(Failure::SopsFile(diagnostic.problem.clone())),
-        None => Err(Failure::SopsFile(String::new())),
+    let mut searches: Vec<Option<Search>> =
+        documents.iter().map(|document| document.as_ref().ok().map(Search::new)).collect();
+    let mut content = |secret: &Secret| match (searches.get_mut(secret.file), documents.get(secret.file)) {
+        (Some(Some(search)), _) => search.pick(plan, secret).map_err(Failure::Own),
+        (_, Some(Err(diagnostic))) => Err(Failure::SopsFile(diagnostic.problem.clone())),
+        _ => Err(Failure::SopsFile(String::new())),
     };
     let secrets = plan.secrets.iter().map(|secret| File { target: &secret.target, content: content(secret) });
     with_templates(plan, secrets.collect(), template_files)
@@ -104,19 +106,45 @@ fn with_templates<'d>(
     files
 }
 
-fn pick<'d>(
-    plan: &Plan,
-    secret: &Secret,
+/// How many keys of one file are told with what they could have been meant to be. Nobody reads more, and each is
+/// compared with every key of the file.
+pub const EXPLAINED: usize = 50;
+
+/// The secrets of one document, taken one after the other.
+struct Search<'d> {
     document: &'d Document<Opened>,
-) -> Result<Plaintext<'d>, Diagnostic> {
-    let file = plan.files.get(secret.file);
-    let path = file.map_or(Path::new(""), |file| &file.path);
-    let value = match &secret.selection {
-        Selection::Whole => document.emit().map_err(PickError::from),
-        Selection::Value(key) => document.pick(key),
-    };
-    let value = value.map_err(|error| cannot_pick(secret, document.format(), path, &error))?;
-    Ok(if secret.trim { value.without_last_newline() } else { value })
+    index: Index<'d>,
+    missing: usize,
+}
+
+impl<'d> Search<'d> {
+    fn new(document: &'d Document<Opened>) -> Self {
+        Self { document, index: document.index(), missing: 0 }
+    }
+
+    fn pick(&mut self, plan: &Plan, secret: &Secret) -> Result<Plaintext<'d>, Diagnostic> {
+        let value = match &secret.selection {
+            Selection::Whole => self.document.emit().map_err(PickError::from),
+            Selection::Value(key) => self.document.pick_in(&self.index, key),
+        };
+        let value = value.map_err(|error| {
+            let path = plan.files.get(secret.file).map_or(Path::new(""), |file| &file.path);
+            self.missing += usize::from(matches!(error, PickError::Find(_)));
+            if self.missing > EXPLAINED {
+                return cannot_pick_either(secret, self.document.format(), path, &error);
+            }
+            cannot_pick(secret, self.document.format(), path, &error)
+        })?;
+        Ok(if secret.trim { value.without_last_newline() } else { value })
+    }
+}
+
+/// As [`cannot_pick`], after [`EXPLAINED`] of the same file.
+#[must_use]
+pub fn cannot_pick_either(secret: &Secret, format: Format, file: &Path, error: &PickError) -> Diagnostic {
+    let PickError::Find(_) = error else { return cannot_pick(secret, format, file, error) };
+    let problem = format!("{}: cannot be taken from '{}': {error}", secret.target.title, file.display());
+    Diagnostic::new(problem).help("see what is said of the first keys of this file that cannot be found")
 }
 
 /// A value that cannot be installed, and what to do about it.

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nix::sys::signal::{SigSet, Signal};
 use sops_activate::cli::{self, Command};
 use sops_activate::tools::{self, Verdict};
 use sops_activate::{log, run};
@@ -12,6 +13,9 @@ use sops_activate::{log, run};
 fn main() -> ExitCode {
     // A crash must not leave secrets and private keys in a core file. It cannot fail with this argument.
     let _ = nix::sys::prctl::set_dumpable(false);
+    // With a limit on the size of files, a write beyond it is to fail, not to end the program in its middle. It is the
+    // first thing done, so that every thread has it; it cannot fail with this argument either.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
     let mut arguments = std::env::args_os();
     let called = arguments.next().unwrap_or_default();
     let program =

@@ -12,6 +12,7 @@ use crate::plan::access::{Mode, Ownership};
 use crate::plan::{Plan, Target};
 use crate::secret::Plaintext;
 use crate::system::accounts::Accounts;
+use crate::system::file::FileError;
 use crate::system::generation::{Entry, Wanted};
 use crate::system::live::LiveGeneration;
 
@@ -32,8 +33,6 @@ enum State {
     Kept,
     Absent,
     RootOnly,
-    /// The live generation could not be looked at.
-    Unknown,
 }
 
 /// The outcome of every file, in the plan's order, and a diagnostic of each problem that was not told with a sops file.
@@ -109,7 +108,11 @@ pub fn table(
         .filter_map(|outcome| {
             let why = outcome.failure.as_deref()?;
             let title = Printable(&outcome.target.title).to_string();
-            Some(Row { title, state: outcome.state(live).words(dry), why })
+            let (state, why) = match outcome.state(live) {
+                Ok(state) => (state.words(dry), why.to_owned()),
+                Err(error) => ("not known", format!("{why}; {error}")),
+            };
+            Some(Row { title, state, why })
         })
         .collect();
     if rows.is_empty() {
@@ -120,15 +123,14 @@ pub fn table(
 }
 
 impl Outcome<'_> {
-    fn state(&self, live: Option<&LiveGeneration>) -> State {
+    /// An error is why the live generation could not be looked at.
+    fn state(&self, live: Option<&LiveGeneration>) -> Result<State, FileError> {
         match (&self.wanted, live) {
-            (Wanted::File(_), _) => State::RootOnly,
-            (Wanted::AsBefore(_), None) => State::Absent,
-            (Wanted::AsBefore(name), Some(live)) => match live.owner(name) {
-                Ok(Some(_)) => State::Kept,
-                Ok(None) => State::Absent,
-                Err(_) => State::Unknown,
-            },
+            (Wanted::File(_), _) => Ok(State::RootOnly),
+            (Wanted::AsBefore(_), None) => Ok(State::Absent),
+            (Wanted::AsBefore(name), Some(live)) => {
+                Ok(if live.owner(name)?.is_some() { State::Kept } else { State::Absent })
+            }
         }
     }
 }
@@ -141,7 +143,6 @@ impl State {
             (Self::Absent, false) => "absent",
             (Self::Absent, true) => "would be absent",
             (Self::RootOnly, _) => "for root only",
-            (Self::Unknown, _) => "not known",
         }
     }
 }
@@ -159,11 +160,11 @@ fn count(plan: &Plan, failed: usize, verb: &str) -> String {
     if all == 1 { format!("the only {noun} {verb}") } else { format!("{failed} of {all} {noun} {verb}") }
 }
 
-struct Row<'o> {
+struct Row {
     /// As it is printed.
     title: String,
     state: &'static str,
-    why: &'o str,
+    why: String,
 }
 
 /// A line for each row, in columns. A title that is far too long stands out, and does not push all others to the right.
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_but_for_a_name_that_is_far_too_long() {
         let long = "x".repeat(60);
-        let row = |title: &str, state| Row { title: title.to_owned(), state, why: "why" };
+        let row = |title: &str, state| Row { title: title.to_owned(), state, why: "why".to_owned() };
         assert_eq!(
             aligned(&[row("secret 'ü'", "absent"), row("s", "kept as it was"), row(&long, "absent")]),
             [

@@ -581,6 +581,10 @@ impl Planner<'_> {
         let default_path = self.symlink_path.join(name.as_str());
         let path = if place.path.is_empty() { default_path.clone() } else { self.expand(title, &place.path) };
         self.check_path(title, &format!("{option}.path"), &path);
+        if is_inside(&self.symlink_path, &path) || is_inside(&self.mount_point, &path) {
+            let problem = format!("{title}: the path '{}' is where the secrets are", path.display());
+            self.problem(problem, format!("set {option}.path to one beside it, or leave it out"));
+        }
         let by_name = path == default_path;
         let install_mode = self.install_mode(title, &option, &place.install_mode, &path);
         if let Some((other, other_by_name)) = self.paths.insert(path.clone(), (title.to_owned(), by_name)) {

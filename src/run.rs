@@ -257,10 +257,12 @@ fn install(
     let (live, changes) = go_live(plan, &store, before, outcomes, directories, &mut untold, report)
         .map_err(|error| plain(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
-    if !plan.user_mode && number_before != Some(live.number()) {
+    let (records, mount_point) = (Path::new(record::STATE), &store_plan.mount_point);
+    let is_known = number_before == Some(live.number()) && !record::is_unfinished(records, mount_point);
+    if !plan.user_mode && !is_known {
         // Who made a generation: nothing but the answer of `status` depends on it, early in a boot there may be no place
         // for it, and a user's activation has none.
-        record::remember(Path::new(record::STATE), &store_plan.mount_point, &live, memory.manifest).ok();
+        record::remember(records, mount_point, &live, memory.manifest).ok();
     }
     place(plan, outcomes, &live, memory.state, report);
     notice::tell_machine(plan, untold.units(), messenger, report);

@@ -9,6 +9,9 @@ use crate::recipient::shortened;
 use crate::sops::data_key::{GroupOutcome, RecoverError, Refusal, StanzaKind};
 use crate::system::service::CREDENTIALS;
 
+/// Key groups of which it is told what became of them. People have three.
+const GROUPS_TOLD: usize = 16;
+
 /// Nothing here opens the file, or its key entries do not belong together.
 #[must_use]
 pub fn locked(path: &Path, error: &RecoverError, keyring: &Keyring) -> Diagnostic {
@@ -27,7 +30,7 @@ pub fn locked(path: &Path, error: &RecoverError, keyring: &Keyring) -> Diagnosti
             "cannot open '{file}': keys of {needed} of its {groups} key groups are needed, and only {opened} opened"
         )
     });
-    for (index, group) in groups.iter().enumerate() {
+    for (index, group) in groups.iter().take(GROUPS_TOLD).enumerate() {
         let label = if single { String::new() } else { format!("group {}: ", index + 1) };
         if group.opened {
             diagnostic = diagnostic.note(format!("{label}opened"));
@@ -39,6 +42,10 @@ pub fn locked(path: &Path, error: &RecoverError, keyring: &Keyring) -> Diagnosti
         for line in refusals(group) {
             diagnostic = diagnostic.note(format!("{label}{line}"));
         }
+    }
+    match groups.len().saturating_sub(GROUPS_TOLD) {
+        0 => {}
+        more => diagnostic = diagnostic.note(format!("and {more} more groups")),
     }
     diagnostic.help(locked_help(path, groups, keyring))
 }

@@ -20,8 +20,8 @@ use crate::sops::data_key::Refusal;
 const ARMOR_START: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 
 /// The longest armor that is looked at, in bytes. sops writes one recipient into each, which takes 2.5 KiB at most;
-/// the age crate's header parser needs quadratic time.
-const ARMOR_LIMIT: usize = 64 << 10;
+/// the age crate's header parser needs quadratic time, a hundredth of a second for a header of this length.
+const ARMOR_LIMIT: usize = 16 << 10;
 
 /// The longest payload, in bytes. A data key or a share of it has 33 at most.
 const PAYLOAD_LIMIT: usize = 1024;

@@ -6,10 +6,13 @@
 //! who use the same home.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::OpenOptions;
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use nix::libc;
 
 use crate::secret::SecretBytes;
 use crate::sops::data_key::Refusal;
@@ -78,7 +81,9 @@ impl Gnupg {
     /// A home that cannot be read would be told as a missing key, if at all.
     fn look_at_home(&self) -> Result<(), Refusal> {
         let Some(home) = &self.home else { return Ok(()) };
-        fs::read_dir(home).map(drop).map_err(|error| {
+        // Opened, not listed: the standard library panics when a listing cannot be closed.
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(home);
+        opened.map(drop).map_err(|error| {
             let reason = match error.kind() {
                 ErrorKind::NotFound => "it does not exist".to_owned(),
                 ErrorKind::NotADirectory => "it is no directory".to_owned(),

@@ -24,7 +24,10 @@ const ARMOR_START: &str = "-----BEGIN PGP MESSAGE-----";
 
 /// The longest armor that is looked at, in bytes. sops writes one recipient into each, which takes 3 KiB with the
 /// biggest of keys.
-const ARMOR_LIMIT: usize = 64 << 10;
+const ARMOR_LIMIT: usize = 16 << 10;
+
+/// Recipients of one message that are tried. sops wants one, and a `gpg.conf` may add a few.
+const ESK_LIMIT: usize = 8;
 
 /// How deep compressed packets may lie in one another. Writers make one.
 const COMPRESSION_DEPTH: usize = 4;
@@ -105,7 +108,7 @@ pub fn open(armor: &str, keys: &[PgpKey]) -> Result<SecretBytes, Refusal> {
 
 fn session_key(esk: &[Esk], keys: &[PgpKey]) -> Result<PlainSessionKey, Refusal> {
     let mut named = false;
-    for esk in esk {
+    for esk in esk.iter().take(ESK_LIMIT) {
         let Esk::PublicKeyEncryptedSessionKey(PublicKeyEncryptedSessionKey::V3 { id, values, .. }) = esk
         else {
             continue;

@@ -19,7 +19,14 @@ pub enum NameError {
     Nul,
     #[error("a component of it is longer than 255 bytes")]
     TooLong,
+    #[error("it has more than {DEPTH_LIMIT} components, or {LENGTH_LIMIT} bytes")]
+    TooDeep,
 }
+
+/// Components: each takes an open file while the tree is written or removed, of which a process has a thousand.
+const DEPTH_LIMIT: usize = 128;
+/// A path of more than 4095 bytes cannot be opened, and there is something before the name.
+const LENGTH_LIMIT: usize = 3072;
 
 impl Name {
     /// # Errors
@@ -33,6 +40,9 @@ impl Name {
         }
         if text.contains('\0') {
             return Err(NameError::Nul);
+        }
+        if text.len() > LENGTH_LIMIT || text.split('/').nth(DEPTH_LIMIT).is_some() {
+            return Err(NameError::TooDeep);
         }
         for component in text.split('/') {
             match component {

@@ -11,7 +11,7 @@ use super::cipher::{Cipher, Type, ValueError};
 use super::data_key::DataKey;
 use super::flatten::{self, FlattenError};
 use super::format::{EmitError, Format, SyntaxError, json, number, yaml};
-use super::key_path::{FindError, KeyPath};
+use super::key_path::{FindError, Index, KeyPath};
 use super::metadata::{Metadata, MetadataError};
 use super::rules::Tracker;
 use super::time::Time;
@@ -97,21 +97,30 @@ impl<State> Document<State> {
         &self.metadata
     }
 
+    /// For looking up many keys in the first (usually only) document of the file.
+    #[must_use]
+    pub fn index(&self) -> Index<'_> {
+        static EMPTY: Map = Map(Vec::new());
+        Index::new(self.branches.first().unwrap_or(&EMPTY))
+    }
+
     /// Checks that there is something to install under a key, which can be told while it is still encrypted.
     ///
     /// # Errors
     /// When there is no such value, or it is null.
     pub fn locate(&self, key: &KeyPath) -> Result<(), PickError> {
-        match self.find(key)? {
+        self.locate_in(&self.index(), key)
+    }
+
+    /// The same, for one of many keys. `index` is of this document.
+    ///
+    /// # Errors
+    /// As [`locate`](Self::locate).
+    pub fn locate_in(&self, index: &Index<'_>, key: &KeyPath) -> Result<(), PickError> {
+        match key.find_in(index)? {
             Value::Null => Err(PickError::Null(key.as_str().to_owned())),
             _ => Ok(()),
         }
-    }
-
-    /// Finds a value in the first (usually only) document of the file.
-    fn find(&self, key: &KeyPath) -> Result<&Value, FindError> {
-        static EMPTY: Map = Map(Vec::new());
-        key.find(self.branches.first().unwrap_or(&EMPTY))
     }
 }
 
@@ -227,9 +236,17 @@ impl Document<Opened> {
     /// # Errors
     /// When there is no such value, or it is null.
     pub fn pick(&self, key: &KeyPath) -> Result<Plaintext<'_>, PickError> {
+        self.pick_in(&self.index(), key)
+    }
+
+    /// The same, for one of many values. `index` is of this document.
+    ///
+    /// # Errors
+    /// As [`pick`](Self::pick).
+    pub fn pick_in<'d>(&'d self, index: &Index<'d>, key: &KeyPath) -> Result<Plaintext<'d>, PickError> {
         let source = self.source.expose();
         let is_json = matches!(self.format, Format::Json | Format::Binary);
-        Ok(match self.find(key)? {
+        Ok(match key.find_in(index)? {
             Value::String(text) => Plaintext::Borrowed(text.bytes(source)),
             Value::Null => return Err(PickError::Null(key.as_str().to_owned())),
             // In JSON a time is a string; its text is what is inside of the quotes.

@@ -21,7 +21,12 @@ pub enum RegexError {
     Syntax,
     #[error("it is too large when compiled")]
     TooLarge,
+    #[error("it has more than {PATTERN_LIMIT} bytes")]
+    TooLong,
 }
+
+/// Bytes of a pattern. Reading one takes a hundred times its size in memory.
+const PATTERN_LIMIT: usize = 64 << 10;
 
 /// Bytes of an automaton. A rule in use has a few thousand; matching costs this much for every byte of every key, and
 /// the rule is not authenticated before it is used.
@@ -30,8 +35,11 @@ const SIZE_LIMIT: usize = 256 << 10;
 /// Compiles a pattern of Go.
 ///
 /// # Errors
-/// When Go would refuse it too, or its automaton would be larger than 256 KiB.
+/// When Go would refuse it too, it is longer than 64 KiB, or its automaton would be larger than 256 KiB.
 pub fn compile(pattern: &str) -> Result<Regex, RegexError> {
+    if pattern.len() > PATTERN_LIMIT {
+        return Err(RegexError::TooLong);
+    }
     RegexBuilder::new(&translate(pattern)?).size_limit(SIZE_LIMIT).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => RegexError::TooLarge,
         _ => RegexError::Syntax,

@@ -1,6 +1,13 @@
 //! Names one value of a document: the `key` of a secret in the manifest.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::tree::{Entry, Item, Map, Place, Value};
+
+/// Entries of a container that are looked through sooner than a table of them is made.
+const FEW: usize = 32;
 
 /// Levels separated by `/`. At each level the shortest key is tried first; a key that holds a `/` itself is found
 /// when splitting there finds nothing. A number names an element of a list, counted from 0.
@@ -12,7 +19,7 @@ pub struct KeyPath(String);
 pub enum FindError {
     /// With the path up to and including what is missing, and the keys that are there instead.
     #[error("the key '{path}' cannot be found")]
-    Missing { path: String, siblings: Vec<String> },
+    Missing { path: String, siblings: Arc<[String]> },
     /// With the path of the value that has nothing below it, and its type.
     #[error("the key '{path}' is {kind}, so there is nothing below it")]
     NotAContainer { path: String, kind: &'static str },
@@ -34,11 +41,19 @@ impl KeyPath {
     /// # Errors
     /// Where the path leaves the tree when it is split at every `/`.
     pub fn find<'t>(&self, map: &'t Map) -> Result<&'t Value, FindError> {
+        self.find_in(&Index::new(map))
+    }
+
+    /// The value that the path names in the mapping that `index` is of.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn find_in<'t>(&self, index: &Index<'t>) -> Result<&'t Value, FindError> {
         // The budget bounds the search in a path of many slashes through a tree made to fit all of its splits.
         let mut budget = 10_000;
-        match in_map(map, &self.0, &mut budget) {
+        match index.in_map(index.root, &self.0, &mut budget) {
             Some(value) => Ok(value),
-            None => Err(self.explain(map)),
+            None => Err(self.explain(index)),
         }
     }
 
@@ -46,6 +61,7 @@ impl KeyPath {
     /// List indexes and what a merge key brings in lead on, and have no key of their own.
     #[must_use]
     pub fn nearest<'t>(&self, map: &'t Map) -> Option<Key<'t>> {
+        let index = Index::new(map);
         let mut nearest = None;
         let mut container = Container::Map(map);
         for (depth, level) in self.0.split('/').enumerate() {
@@ -58,9 +74,9 @@ impl KeyPath {
                         _ => None,
                     });
                     nearest = own.or(nearest);
-                    lookup(map, level)
+                    index.lookup(map, level)
                 }
-                Container::List(items) => element(items, level),
+                Container::List(items) => index.element(items, level),
                 Container::None(_) => None,
             };
             container = match found {
@@ -73,17 +89,17 @@ impl KeyPath {
     }
 
     /// Walks the plain split again to say where it ends.
-    fn explain(&self, map: &Map) -> FindError {
+    fn explain(&self, index: &Index<'_>) -> FindError {
         let mut path = String::new();
-        let mut container = Container::Map(map);
+        let mut container = Container::Map(index.root);
         for (depth, level) in self.0.split('/').enumerate() {
             if depth > 0 {
                 path.push('/');
             }
             path.push_str(level);
             let found = match container {
-                Container::Map(map) => lookup(map, level),
-                Container::List(items) => element(items, level),
+                Container::Map(map) => index.lookup(map, level),
+                Container::List(items) => index.element(items, level),
                 Container::None(kind) => {
                     path.truncate(path.len() - level.len() - 1);
                     return FindError::NotAContainer { path, kind };
@@ -93,10 +109,10 @@ impl KeyPath {
                 Some(Value::Map(map)) => Container::Map(map),
                 Some(Value::List(items)) => Container::List(items),
                 Some(other) => Container::None(other.kind()),
-                None => return FindError::Missing { path, siblings: container.keys() },
+                None => return FindError::Missing { path, siblings: index.names(&container) },
             };
         }
-        FindError::Missing { path, siblings: Vec::new() }
+        FindError::Missing { path, siblings: Arc::default() }
     }
 }
 
@@ -117,69 +133,110 @@ enum Container<'t> {
 }
 
 impl Container<'_> {
-    fn keys(&self) -> Vec<String> {
+    fn keys(&self) -> Arc<[String]> {
         match self {
             Self::Map(map) => map.pairs().map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect(),
-            Self::List(items) => {
-                let count = items.iter().filter(|item| matches!(item, Item::Value { .. })).count();
-                (0..count).map(|index| index.to_string()).collect()
+            Self::List(items) => (0..values(items).count()).map(|index| index.to_string()).collect(),
+            Self::None(_) => Arc::default(),
+        }
+    }
+}
+
+/// A mapping in which many paths are looked up, so that a file of a hundred thousand secrets is not looked through a
+/// hundred thousand times. Tables are made of what is met on the way, each once.
+pub struct Index<'t> {
+    root: &'t Map,
+    /// By where the entries lie: they stay there as long as the tree is borrowed.
+    maps: RefCell<HashMap<*const Entry, Table<'t>>>,
+    lists: RefCell<HashMap<*const Item, Vec<&'t Value>>>,
+    names: RefCell<HashMap<*const u8, Arc<[String]>>>,
+}
+
+/// The last of several equal keys wins, as in Go.
+type Table<'t> = HashMap<&'t [u8], &'t Value>;
+
+impl<'t> Index<'t> {
+    #[must_use]
+    pub fn new(root: &'t Map) -> Self {
+        Self { root, maps: RefCell::default(), lists: RefCell::default(), names: RefCell::default() }
+    }
+
+    fn in_map(&self, map: &'t Map, path: &str, budget: &mut u32) -> Option<&'t Value> {
+        for (at, _) in path.match_indices('/') {
+            *budget = budget.checked_sub(1)?;
+            let found = match self.lookup(map, path.get(..at)?) {
+                Some(Value::Map(inner)) => self.in_map(inner, path.get(at + 1..)?, budget),
+                Some(Value::List(items)) => self.in_list(items, path.get(at + 1..)?, budget),
+                _ => None,
+            };
+            if found.is_some() {
+                return found;
             }
-            Self::None(_) => Vec::new(),
+        }
+        self.lookup(map, path)
+    }
+
+    fn in_list(&self, items: &'t [Item], path: &str, budget: &mut u32) -> Option<&'t Value> {
+        let Some((position, rest)) = path.split_once('/') else { return self.element(items, path) };
+        match self.element(items, position)? {
+            Value::Map(map) => self.in_map(map, rest, budget),
+            Value::List(items) => self.in_list(items, rest, budget),
+            _ => None,
         }
     }
-}
 
-fn in_map<'t>(map: &'t Map, path: &str, budget: &mut u32) -> Option<&'t Value> {
-    for (at, _) in path.match_indices('/') {
-        *budget = budget.checked_sub(1)?;
-        let found = match lookup(map, path.get(..at)?) {
-            Some(Value::Map(inner)) => in_map(inner, path.get(at + 1..)?, budget),
-            Some(Value::List(items)) => in_list(items, path.get(at + 1..)?, budget),
+    /// What a YAML merge key (`<<`) brings in is found under the mapping that holds it; the mapping's own keys win.
+    fn lookup(&self, map: &'t Map, key: &str) -> Option<&'t Value> {
+        if let Some(own) = self.own(map, key.as_bytes()) {
+            return Some(own);
+        }
+        match self.own(map, b"<<")? {
+            Value::Map(map) => self.lookup(map, key),
+            Value::List(items) => items.iter().find_map(|item| match item {
+                Item::Value { value: Value::Map(map), .. } => self.lookup(map, key),
+                _ => None,
+            }),
             _ => None,
+        }
+    }
+
+    fn own(&self, map: &'t Map, key: &[u8]) -> Option<&'t Value> {
+        if map.0.len() <= FEW {
+            return map.pairs().rev().find(|(name, _)| *name == key).map(|(_, value)| value);
+        }
+        let mut maps = self.maps.borrow_mut();
+        let table = maps.entry(map.0.as_ptr()).or_insert_with(|| map.pairs().collect());
+        table.get(key).copied()
+    }
+
+    fn element(&self, items: &'t [Item], position: &str) -> Option<&'t Value> {
+        if position.is_empty() || !position.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let position: usize = position.parse().ok()?;
+        if items.len() <= FEW {
+            return values(items).nth(position);
+        }
+        let mut lists = self.lists.borrow_mut();
+        lists.entry(items.as_ptr()).or_insert_with(|| values(items).collect()).get(position).copied()
+    }
+
+    fn names(&self, container: &Container<'t>) -> Arc<[String]> {
+        let place: *const u8 = match container {
+            Container::Map(map) => map.0.as_ptr().cast(),
+            Container::List(items) => items.as_ptr().cast(),
+            Container::None(_) => return Arc::default(),
         };
-        if found.is_some() {
-            return found;
-        }
-    }
-    lookup(map, path)
-}
-
-fn in_list<'t>(items: &'t [Item], path: &str, budget: &mut u32) -> Option<&'t Value> {
-    let Some((index, rest)) = path.split_once('/') else { return element(items, path) };
-    match element(items, index)? {
-        Value::Map(map) => in_map(map, rest, budget),
-        Value::List(items) => in_list(items, rest, budget),
-        _ => None,
+        let mut names = self.names.borrow_mut();
+        Arc::clone(names.entry(place).or_insert_with(|| container.keys()))
     }
 }
 
-/// The last of several equal keys wins, as in Go. What a YAML merge key (`<<`) brings in is found under the mapping
-/// that holds it; the mapping's own keys win.
-fn lookup<'t>(map: &'t Map, key: &str) -> Option<&'t Value> {
-    let own = map.pairs().rev().find(|(name, _)| *name == key.as_bytes());
-    if let Some((_, value)) = own {
-        return Some(value);
-    }
-    let (_, merged) = map.pairs().rev().find(|(name, _)| *name == b"<<")?;
-    match merged {
-        Value::Map(map) => lookup(map, key),
-        Value::List(items) => items.iter().find_map(|item| match item {
-            Item::Value { value: Value::Map(map), .. } => lookup(map, key),
-            _ => None,
-        }),
-        _ => None,
-    }
-}
-
-fn element<'t>(items: &'t [Item], index: &str) -> Option<&'t Value> {
-    if index.is_empty() || !index.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let mut values = items.iter().filter_map(|item| match item {
+fn values(items: &[Item]) -> impl Iterator<Item = &Value> {
+    items.iter().filter_map(|item| match item {
         Item::Value { value, .. } => Some(value),
         Item::Comment(_) => None,
-    });
-    values.nth(index.parse().ok()?)
+    })
 }
 
 #[cfg(test)]
@@ -217,6 +274,56 @@ mod tests {
         ] {
             assert_eq!(text(path).as_deref(), Ok(value), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_found_in_a_large_container_is_what_is_found_in_a_small_one() {
+        let many = |text: &dyn Fn(usize) -> String| (0..1000).map(text).collect::<Vec<_>>().concat();
+        let list = many(&|number| format!("{number}, "));
+        let many = many(&|number| format!(r#""k{number}": {number}, "#));
+        let tree = format!(
+            r#"{{"m": {{{many} "k7": 70, "<<": {{"merged": 5, "k8": 80}}}}, "l": [{list} {{"k": 9}}], {many} "z": 0}}"#
+        );
+        let map = json::read(tree.as_bytes()).unwrap();
+        let index = Index::new(&map);
+        for (path, number) in [
+            ("k0", 0),
+            ("k999", 999),
+            ("m/k7", 70),
+            ("m/k8", 8),
+            ("m/merged", 5),
+            ("l/0", 0),
+            ("l/999", 999),
+            ("l/1000/k", 9),
+        ] {
+            for _ in 0..2 {
+                assert!(
+                    matches!(KeyPath::new(path).find_in(&index), Ok(Value::Int(found)) if *found == number),
+                    "{path}"
+                );
+            }
+        }
+        for (path, count) in [("k1000", 1003), ("m/k1000", 1002), ("l/1001", 1001)] {
+            let Err(FindError::Missing { path: missing, siblings }) = KeyPath::new(path).find_in(&index)
+            else {
+                panic!("{path}")
+            };
+            assert_eq!((missing.as_str(), siblings.len()), (path, count));
+        }
+    }
+
+    #[test]
+    fn looking_up_every_key_of_a_large_file_takes_no_more_for_each_than_in_a_small_one() {
+        let tree: Vec<String> = (0..100_000).map(|number| format!(r#""key-{number}": "", "#)).collect();
+        let map = json::read(format!(r#"{{{} "z": ""}}"#, tree.concat()).as_bytes()).unwrap();
+        let started = std::time::Instant::now();
+        let index = Index::new(&map);
+        for number in 0..100_000 {
+            assert!(KeyPath::new(&format!("key-{number}")).find_in(&index).is_ok());
+            assert!(KeyPath::new(&format!("kay-{number}")).find_in(&index).is_err());
+        }
+        // Looking through the whole file for each takes ten minutes.
+        assert!(started.elapsed().as_secs() < 30);
     }
 
     #[test]

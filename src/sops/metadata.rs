@@ -41,7 +41,16 @@ pub enum MetadataError {
     Regex(&'static str, RegexError),
     #[error("its 'sops' metadata names no key that could open it")]
     NoKeys,
+    #[error(
+        "its 'sops' metadata has more than {ENTRIES_LIMIT} keys that could open it, or more than 8 MiB of them"
+    )]
+    TooManyKeys,
 }
+
+/// Entries of all key lists. Each may cost milliseconds of arithmetic, and nothing in the file says whether it is worth it.
+const ENTRIES_LIMIT: usize = 10_000;
+/// Bytes of all wrapped keys. One takes 400, or 2500 after quantum computers.
+const WRAPPED_LIMIT: usize = 8 << 20;
 
 const RULES: [&str; 6] = [
     "unencrypted_suffix",
@@ -76,8 +85,15 @@ impl Metadata {
                 MetadataError::Field("lastmodified".to_owned(), why)
             })?
             .to_rfc3339();
+        let groups = groups(block)?;
+        let entries = || groups.iter().flatten();
+        if entries().nth(ENTRIES_LIMIT).is_some()
+            || entries().map(|stanza| stanza.enc.len()).sum::<usize>() > WRAPPED_LIMIT
+        {
+            return Err(MetadataError::TooManyKeys);
+        }
         Ok(Self {
-            groups: groups(block)?,
+            groups,
             threshold: threshold(block)?,
             rule: rule(block)?,
             mac_only_encrypted: boolean(block, "mac_only_encrypted")?,

@@ -70,6 +70,9 @@ pub enum Kind {
 pub struct Stamp(i64, u32);
 
 impl Stamp {
+    /// None is before it.
+    pub(super) const FIRST: Self = Self(i64::MIN, 0);
+
     pub(super) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())

@@ -85,6 +85,10 @@ impl<'s> StagedGeneration<'s> {
         Ok(staged)
     }
 
+    pub fn number(&self) -> u64 {
+        self.unfinished.number
+    }
+
     /// Makes the generation live: `symlink` points at it after one rename, whatever stood there before. Directories
     /// that `symlink` is to lie in are created.
     ///

@@ -12,7 +12,7 @@ use super::copy::{self, FileCopy};
 use super::file::Stamp;
 use super::link::{self, Link, Unmade};
 use super::remembered::{Entry, List, ListError};
-use super::walk::{PathError, Trust};
+use super::walk::{PathError, Trust, insist};
 
 /// What is to stand at a path.
 #[derive(Clone)]
@@ -133,14 +133,14 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     let stale = before.iter().filter(|entry| !paths.contains(entry.path()));
     after.extend(done.remove_all(stale, trust));
     for link in links {
-        if let Err(error) = link::link(link, trust) {
+        if let Err(error) = insist(|| link::link(link, trust), PathError::is_collision) {
             after.extend(at(&before, &link.path));
             done.failures.push(error);
         }
     }
     for copying in &copies {
         let entry = copying.entry(stamp);
-        match copying.make(list.is_some(), stamp, trust) {
+        match insist(|| copying.make(list.is_some(), stamp, trust), PathError::is_collision) {
             Ok(made) if made == entry => {}
             // Not every file system keeps time so exactly.
             Ok(made) => {
@@ -162,7 +162,10 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
 
 /// What is remembered of the path.
 fn at(before: &BTreeSet<Entry>, path: &Path) -> impl Iterator<Item = Entry> {
-    before.iter().filter(move |entry| entry.path() == path).cloned()
+    let first_link = Entry::Link { path: path.to_owned(), target: PathBuf::new() };
+    let first_copy = Entry::Copy { path: path.to_owned(), modified: Stamp::FIRST };
+    let from = |first| before.range(first..).take_while(move |entry| entry.path() == path);
+    from(first_link).chain(from(first_copy)).cloned()
 }
 
 fn entry_of(link: &Link) -> Entry {
@@ -255,7 +258,7 @@ fn copy_of(copy: &FileCopy<'_>, modified: Stamp) -> Entry {
     Entry::Copy { path: copy.path.clone(), modified }
 }
 
-impl<'a> Wanted<'a> {
+impl Wanted<'_> {
     fn path(&self) -> &Path {
         match self {
             Self::Link(link) => &link.path,

@@ -126,7 +126,15 @@ impl<'p> Private<'p> {
     }
 
     fn clear(&self) -> Result<(), FileError> {
-        clear(&self.inside).and_then(|()| self.parent.remove_directory(&self.own_name))
+        clear(&self.inside)?;
+        // A run of another store may have taken it for a stale one, and removed it or made its own in its place.
+        let (ours, now) = (self.inside.stat()?, self.parent.stat_of(&self.own_name)?);
+        match now {
+            Some(now) if (now.st_dev, now.st_ino) == (ours.st_dev, ours.st_ino) => {
+                absent_is_fine(self.parent.remove_directory(&self.own_name))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -144,10 +152,18 @@ pub(super) fn remove_stale(parent: &Directory, name: &OsStr) -> Result<(), FileE
     if parent.stat_of(&own_name)?.is_none() {
         return Ok(());
     }
-    let stale = parent.child(&own_name)?;
+    let stale = match parent.child(&own_name) {
+        // Not so stale: the run that made it has just removed it.
+        Err(error) if error.is_not_found() => return Ok(()),
+        opened => opened?,
+    };
     check_ours(&stale)?;
     clear(&stale)?;
-    parent.remove_directory(&own_name)
+    absent_is_fine(parent.remove_directory(&own_name))
+}
+
+fn absent_is_fine(removed: Result<(), FileError>) -> Result<(), FileError> {
+    removed.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })
 }
 
 fn clear(inside: &Directory) -> Result<(), FileError> {

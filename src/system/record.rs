@@ -35,12 +35,28 @@ pub fn remember(
         _ => {}
     }
     let path = state.join(file_name(mount_point));
-    let new = path.with_extension("new");
+    let new = unfinished(state, mount_point);
     let manifest = std::path::absolute(manifest).map_err(failed)?;
     let text = [label(live)?.as_bytes(), manifest.as_os_str().as_bytes()].concat();
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
-    file.write_all(&text).and_then(|()| fs::rename(&new, &path)).map_err(failed)
+    file.write_all(&text).and_then(|()| fs::rename(&new, &path)).map_err(|error| {
+        // The first failure is the one to tell.
+        fs::remove_file(&new).ok();
+        failed(error)
+    })
+}
+
+/// Whether a run was killed while it wrote a record, and left a part of it.
+#[must_use]
+pub fn is_unfinished(state: &Path, mount_point: &Path) -> bool {
+    fs::symlink_metadata(unfinished(state, mount_point)).is_ok()
+}
+
+fn unfinished(state: &Path, mount_point: &Path) -> PathBuf {
+    let mut name = file_name(mount_point);
+    name.push(".new");
+    state.join(name)
 }
 
 /// The manifest that made the generation, if that is known.

@@ -19,7 +19,7 @@ use super::accounts::current_user;
 use super::directory::owner_of;
 use super::file::{FileError, Stamp, read_open};
 use super::private::Private;
-use super::walk::{Errand, Missing, PathError, Place, Trust};
+use super::walk::{Errand, Missing, PathError, Place, Trust, insist};
 
 /// Of the list; nobody else needs it.
 const MODE: u32 = 0o600;
@@ -166,6 +166,16 @@ impl List {
         if !self.is_broken && *entries == self.entries {
             return Ok(());
         }
+        insist(
+            || self.write(entries),
+            |error| matches!(error, ListError::Path(error) if error.is_collision()),
+        )?;
+        self.entries.clone_from(entries);
+        self.is_broken = false;
+        Ok(())
+    }
+
+    fn write(&self, entries: &BTreeSet<Entry>) -> Result<(), ListError> {
         let missing = if self.trust == Trust::Anyone { OF_A_USER } else { OF_THE_SYSTEM };
         let Some(place) = self.errand("write").go(missing)? else {
             return Err(self.failed("write", Errno::ENOENT));
@@ -181,10 +191,7 @@ impl List {
             private.file((text + "\n").as_bytes(), MODE, None, None).map_err(PathError::from)?;
             place.put(private)?;
         }
-        place.parent.sync().map_err(PathError::from)?;
-        self.entries.clone_from(entries);
-        self.is_broken = false;
-        Ok(())
+        Ok(place.parent.sync().map_err(PathError::from)?)
     }
 
     fn check_trusted(&self, place: &Place<'_>) -> Result<(), ListError> {

@@ -139,10 +139,11 @@ pub fn at_path(path: &Path) -> Result<AtPath, FileError> {
 /// listed has none to tell.
 #[must_use]
 pub fn dangling_into(directory: &Path, store: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let mut found: Vec<_> = entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
+    let names = Directory::open(directory).and_then(|open| open.names()).unwrap_or_default();
+    let mut found: Vec<_> = names
+        .iter()
+        .filter_map(|name| {
+            let path = directory.join(name);
             let Ok(AtPath::Link(target)) = at_path(&path) else { return None };
             let dangles = target.starts_with(store) && matches!(at_path(&target), Ok(AtPath::Nothing));
             dangles.then_some((path, target))

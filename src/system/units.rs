@@ -4,7 +4,7 @@ mod user;
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -165,12 +165,21 @@ fn say(verb: &str, whose: &str, units: &[String]) {
 
 /// Appends to a list, if there is anybody who will read it.
 fn append(list: &str, units: &[String]) -> Result<(), UnitsError> {
-    let path = Path::new(list);
-    if units.is_empty() || !path.parent().is_some_and(Path::exists) {
+    if units.is_empty() {
         return Ok(());
     }
+    let path = Path::new(list);
     let lines = units.join("\n") + "\n";
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    let mut file = opened.map_err(|error| FileError::io("open", path, error))?;
-    file.write_all(lines.as_bytes()).map_err(|error| FileError::io("write to", path, error).into())
+    let mut file = match OpenOptions::new().append(true).create(true).mode(0o600).open(path) {
+        Ok(file) => file,
+        // There is no directory for lists. Any other answer does not say that nobody reads them.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(FileError::io("open", path, error).into()),
+    };
+    let before = file.metadata().map_err(|error| FileError::io("look at", path, error))?.len();
+    file.write_all(lines.as_bytes()).map_err(|error| {
+        // Half a name would be joined to the next one that somebody appends. The first failure is the one to tell.
+        file.set_len(before).ok();
+        FileError::io("write to", path, error).into()
+    })
 }

@@ -292,6 +292,23 @@ fn cleared(parent: &Directory, name: &OsStr, missing: Missing) -> Result<(), Fil
     }
 }
 
+/// Tries again what failed as it does when a run of another store makes the same directories at the same moment: each
+/// takes what the other has not finished for left behind, and clears it away. No lock is common to both that nobody else
+/// could hold.
+pub(super) fn insist<T, E>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+    is_collision: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    const TRIES: usize = 8;
+    for _ in 1..TRIES {
+        match attempt() {
+            Err(error) if is_collision(&error) => {}
+            done => return done,
+        }
+    }
+    attempt()
+}
+
 /// In a sticky directory others can put things of their own, and neither remove nor rename root's.
 fn only_root_could_have_put(thing: &FileStat, holder: &FileStat) -> bool {
     let sticky = holder.st_mode & libc::S_ISVTX != 0;
@@ -314,6 +331,13 @@ impl PathError {
             | Self::LiveLink { path, .. }
             | Self::NotAPath { path, .. } => path,
         }
+    }
+
+    /// It may come of what a run of another store does at the same moment; see [`insist`].
+    pub(super) fn is_collision(&self) -> bool {
+        let Self::File(error) = self else { return false };
+        let collisions = [Errno::ENOENT, Errno::EEXIST, Errno::ENOTEMPTY];
+        collisions.iter().any(|errno| error.errno() == Some(*errno as i32))
     }
 
     /// What is at the path cannot be what was put there: others have changed the way to it.

@@ -4,6 +4,9 @@
 //! Both are done by strace, which counts the calls of each name. Threads would make the counts differ from run to run;
 //! so few sops files are opened without any.
 
+mod found;
+mod matrix;
+
 use serde_json::{Value, json};
 
 use crate::server::{API_KEY, Machine, USER, manifest, placeholder, secret, template, with};

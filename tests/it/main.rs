@@ -13,6 +13,7 @@
 mod activate;
 mod command;
 mod compat;
+mod concurrency;
 mod crash;
 mod doctor;
 mod documented;
@@ -22,6 +23,7 @@ mod example;
 mod fixtures;
 mod gnupg;
 mod guide;
+mod hostile;
 mod key_commands;
 mod layers;
 mod leaks;

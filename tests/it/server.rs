@@ -55,7 +55,7 @@ pub struct Machine {
 }
 
 /// How a run of the program ended, and what it said.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The exit code; none when a signal ended it.
     pub code: Option<i32>,

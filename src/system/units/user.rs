@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Uid};
 
+use crate::system::directory::Directory;
 use crate::system::process::{self, Limits, Output, ProcessError, Variables};
 use crate::system::workers;
 
@@ -69,9 +70,12 @@ struct Manager {
 /// Restarts `units` where they run: in every manager there is, or in that of the user who runs this program. Everything
 /// is tried; the failures are returned.
 pub(super) fn restart(units: &[String], own_only: bool, path: Option<&OsStr>) -> Vec<UserUnitsError> {
+    if units.is_empty() {
+        return Vec::new();
+    }
     let mut managers = managers(Path::new(RUNTIME_DIRECTORIES));
     managers.retain(|manager| !own_only || manager.uid == Uid::effective());
-    if units.is_empty() || managers.is_empty() {
+    if managers.is_empty() {
         return Vec::new();
     }
     let usual = || SYSTEMCTL.iter().map(PathBuf::from).find(|file| file.exists());
@@ -172,11 +176,12 @@ fn not_found<'u>(units: &'u [String], states: &[u8]) -> Vec<&'u String> {
 
 /// The managers that run, in the order of their users' numbers.
 fn managers(directories: &Path) -> Vec<Manager> {
-    let Ok(entries) = fs::read_dir(directories) else { return Vec::new() };
-    let mut managers: Vec<Manager> = entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok()))
-        .filter_map(|entry| manager(&entry.path()))
+    // Not the standard library's listing, which panics when the directory cannot be closed.
+    let names = Directory::open(directories).and_then(|directory| directory.names()).unwrap_or_default();
+    let mut managers: Vec<Manager> = names
+        .iter()
+        .filter(|name| name.to_str().is_some_and(|name| name.parse::<u32>().is_ok()))
+        .filter_map(|name| manager(&directories.join(name)))
         .collect();
     managers.sort_by_key(|manager| manager.uid.as_raw());
     managers

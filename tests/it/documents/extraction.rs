@@ -76,7 +76,7 @@ fn lists_are_indexed_from_zero() {
     assert_eq!(file.pick("l/1/k").as_deref(), Ok("in item"));
     assert_eq!(file.pick("l/2/0").as_deref(), Ok("deep"));
     for index in ["l/3", "l/-1", "l/x", "l/", "l/0x1", "l/99999999999999999999"] {
-        let siblings = ["0", "1", "2"].map(str::to_owned).to_vec();
+        let siblings = ["0", "1", "2"].map(str::to_owned).into();
         assert_eq!(find_error(&file, index), FindError::Missing { path: index.to_owned(), siblings });
     }
 }
@@ -116,7 +116,7 @@ fn a_path_that_leaves_the_tree_says_where() {
     let inner = ["b", "e"].map(str::to_owned).to_vec();
     let missing = |path: &str, siblings: &[String]| FindError::Missing {
         path: path.to_owned(),
-        siblings: siblings.to_vec(),
+        siblings: siblings.into(),
     };
     assert_eq!(find_error(&file, "x"), missing("x", &top));
     assert_eq!(find_error(&file, "x/y/z"), missing("x", &top));
