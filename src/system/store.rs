@@ -258,7 +258,12 @@ mod tests {
         let refused = store.stage(&machine.symlink(), &entries(&names, &secrets), None).err().unwrap();
         assert_eq!(refused.errno(), Some(nix::libc::EEXIST));
         assert_eq!(machine.listing("secrets.d"), ["1"]);
-        drop(store.stage(&machine.symlink(), &[], None).unwrap());
+        let staged = store.stage(&machine.symlink(), &[], None).unwrap();
+        assert_eq!(
+            (staged.number(), machine.listing("secrets.d")),
+            (2, vec!["1".to_owned(), "2".to_owned()])
+        );
+        drop(staged);
         assert_eq!(machine.listing("secrets.d"), ["1"]);
         let unusable = machine.path("secrets.d/1/a/secrets");
         assert!(store.stage(&machine.symlink(), &[], None).unwrap().switch(&unusable).is_err());
