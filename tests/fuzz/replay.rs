@@ -38,7 +38,7 @@ fn seeds() -> Vec<(&'static str, PathBuf)> {
         let name = path.file_name().unwrap().to_str().unwrap();
         if name.starts_with("host_") {
             seeds.push(("ssh_keys", path));
-        } else if name.ends_with(".txt") {
+        } else if path.extension().is_some_and(|extension| extension == "txt") {
             seeds.push(("age_identities", path));
         }
     }

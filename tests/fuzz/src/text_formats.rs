@@ -44,7 +44,7 @@ fn misprinted(format: Format, source: &[u8], leaves: &[Leaf]) -> bool {
 fn is_plain(leaf: &Leaf) -> bool {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:".contains(byte);
     let is_text = |byte: &u8| matches!(byte, b' '..=b'~') && !b"\"'`\\".contains(byte);
-    let words = leaf.path.iter().filter(|byte| **byte == b':').count() == 2;
+    let words = leaf.path.split(|byte| *byte == b':').count() == 3;
     words && leaf.path.iter().all(is_name) && leaf.bytes.iter().all(is_text)
 }
 
