@@ -301,7 +301,14 @@ fn enter_sandbox(plan: &Plan, store: &Store, messenger: &Messenger, untold: &Uni
             .filter_map(|target| target.link.as_deref())
     };
     let memory = memory(plan, state);
-    let before = paths::placed_before(&memory);
+    // Where something was, and is to be removed, has to be known: a sandbox must not be in the way of it.
+    let before = match paths::placed_before(&memory) {
+        Ok(before) => before,
+        Err(error) => {
+            tracing::debug!("there is no sandbox: {}", Printable(&error.to_string()));
+            return;
+        }
+    };
     let mut links: Vec<&Path> =
         before.iter().map(PathBuf::as_path).chain(placed(InstallMode::Symlink)).collect();
     links.push(&plan.store.symlink_path);

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -66,13 +67,14 @@ pub fn enter(needs: &Needs<'_>) -> Result<(), NoSandbox> {
     let root = (PathBuf::from("/"), AccessFs::ReadDir.into());
     let places = [(&needs.links, LINKS), (&needs.files, FILES)];
     let places = places.into_iter().flat_map(|(directories, rights)| {
-        directories.iter().flat_map(move |directory| {
-            let reached = reached(directory);
-            with_leftovers(&reached).into_iter().chain([reached]).map(move |path| (path, rights))
-        })
+        directories.iter().map(move |directory| reached(directory).map(|reached| (reached, rights)))
     });
-    for (path, rights) in [root].into_iter().chain(places) {
-        *rules.entry(path).or_default() |= rights;
+    rules.insert(root.0, root.1);
+    for place in places {
+        let (reached, rights) = place?;
+        for path in with_leftovers(&reached).into_iter().chain([reached]) {
+            *rules.entry(path).or_default() |= rights;
+        }
     }
 
     let mut ruleset = ruleset()?;
@@ -101,7 +103,10 @@ fn ruleset() -> Result<RulesetCreated, RulesetError> {
 
 /// The directory in which the walk to `directory` can end up doing something: itself; or that in which the missing ones
 /// are to be made; or, for root, the first in which others could exchange what comes next.
-fn reached(directory: &Path) -> PathBuf {
+///
+/// # Errors
+/// When a step cannot be looked at: what the walk will find there is not known.
+fn reached(directory: &Path) -> Result<PathBuf, FileError> {
     let user = current_user().uid;
     let mut steps: VecDeque<OsString> = names(directory).collect();
     let mut here = PathBuf::from("/");
@@ -112,16 +117,14 @@ fn reached(directory: &Path) -> PathBuf {
             continue;
         }
         let next = here.join(&name);
-        let (Ok(above), Ok(found)) = (fs::symlink_metadata(&here), fs::symlink_metadata(&next)) else {
-            break;
-        };
+        let (Some(above), Some(found)) = (look(&here)?, look(&next)?) else { break };
         if user == 0 && may_exchange(&above, &found) {
             break;
         }
         if found.is_dir() {
             here = next;
         } else if found.is_symlink() && symlinks < SYMLINKS_FOLLOWED {
-            let Ok(target) = fs::read_link(&next) else { break };
+            let target = fs::read_link(&next).map_err(|error| FileError::io("read", &next, error))?;
             symlinks += 1;
             if target.is_absolute() {
                 here = PathBuf::from("/");
@@ -131,7 +134,16 @@ fn reached(directory: &Path) -> PathBuf {
             break;
         }
     }
-    here
+    Ok(here)
+}
+
+/// What is there; nothing is no error.
+fn look(path: &Path) -> Result<Option<Metadata>, FileError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(FileError::io("look at", path, error)),
+    }
 }
 
 fn names(path: &Path) -> impl Iterator<Item = OsString> {
@@ -188,7 +200,7 @@ mod tests {
             ("shared/planted", if is_root { "shared" } else { "a" }),
         ] {
             let expected: PathBuf = root.join(expected).components().collect();
-            assert_eq!(reached(&root.join(directory)), expected, "{directory}");
+            assert_eq!(reached(&root.join(directory)).unwrap(), expected, "{directory}");
         }
     }
 }
