@@ -19,10 +19,10 @@ static HEAP: zeroizing_alloc::ZeroAlloc<System> = zeroizing_alloc::ZeroAlloc(Sys
 
 /// 0: done; 1: something failed, and was told; 2: the command line makes no sense.
 fn main() -> ExitCode {
-    // With a limit on the size of files, a write beyond it is to fail, not to end the program in its middle. It is the
-    // first thing done, so that every thread has it; it cannot fail with this argument either.
-    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
     memory::guard();
+    // With a limit on the size of files, a write beyond it is to fail, not to end the program in its middle. It is done
+    // before any thread is made, so that every one has it, and cannot fail with this argument.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
     let code = act();
     secret::wipe_stack();
     code

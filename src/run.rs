@@ -290,14 +290,23 @@ fn enter_sandbox(plan: &Plan, store: &Store, messenger: &Messenger, untold: &Uni
             .filter_map(|target| target.link.as_deref())
     };
     let memory = memory(plan, state);
-    let before = paths::placed_before(&memory);
+    // Reading the list may work the next time, and what it names would be out of reach.
+    let before = match paths::placed_before(&memory) {
+        Ok(before) => before,
+        Err(error) => {
+            tracing::debug!("there is no sandbox: {error}");
+            return;
+        }
+    };
     let mut links: Vec<&Path> =
         before.iter().map(PathBuf::as_path).chain(placed(InstallMode::Symlink)).collect();
     links.push(&plan.store.symlink_path);
     let mut files = of(placed(InstallMode::Copy).collect());
     // The lists of units, if somebody is there to read them.
     let lists = Path::new(units::LISTS);
-    files.extend(state.into_iter().chain(lists.exists().then_some(lists)).map(Path::to_owned));
+    files.extend(
+        state.into_iter().chain(lists.try_exists().unwrap_or(true).then_some(lists)).map(Path::to_owned),
+    );
     let needs = Needs { store, links: of(links), files };
     if let Err(error) = sandbox::enter(&needs) {
         tracing::debug!("there is no sandbox: {error}");

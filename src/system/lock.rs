@@ -38,14 +38,18 @@ pub(super) struct Patience<'w> {
 }
 
 /// Held until dropped.
-pub(super) struct Lock(Option<Flock<OwnedFd>>);
+pub(super) struct Lock {
+    held: Option<Flock<OwnedFd>>,
+    /// For messages only.
+    path: PathBuf,
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Some(Err((lock, errno))) = self.0.take().map(Flock::unlock) {
+        if let Some(Err((lock, errno))) = self.held.take().map(Flock::unlock) {
             // Dropping it would try again and panic. The lock ends with the process.
             std::mem::forget(lock);
-            tracing::warn!("cannot unlock: {errno}");
+            tracing::warn!("{}", FileError::io("unlock", &self.path, errno));
         }
     }
 }
@@ -88,7 +92,7 @@ fn lock_open(directory: &Directory, patience: &mut Patience<'_>) -> Result<Lock,
     let mut fd = directory.as_fd().try_clone_to_owned().map_err(failed)?;
     loop {
         match Flock::lock(fd, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(Lock(Some(lock))),
+            Ok(lock) => return Ok(Lock { held: Some(lock), path: directory.path().to_owned() }),
             Err((same, Errno::EWOULDBLOCK)) => {
                 patience.pause(directory.path())?;
                 fd = same;

@@ -160,12 +160,17 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     done
 }
 
-/// Where something was placed before. Empty where that cannot be found out, which [`place_all`] tells.
-#[must_use]
-pub fn placed_before(memory: &Memory<'_>) -> Vec<PathBuf> {
-    let list =
-        memory.directory.and_then(|directory| List::load(directory, memory.mount_point, memory.trust).0);
-    list.iter().flat_map(List::entries).map(|entry| entry.path().to_owned()).collect()
+/// Where something was placed before.
+///
+/// # Errors
+/// When that cannot be found out, which [`place_all`] tells if it cannot either.
+pub fn placed_before(memory: &Memory<'_>) -> Result<Vec<PathBuf>, ListError> {
+    let Some(directory) = memory.directory else { return Ok(Vec::new()) };
+    let (list, error) = List::load(directory, memory.mount_point, memory.trust);
+    match error {
+        Some(error) => Err(error),
+        None => Ok(list.iter().flat_map(List::entries).map(|entry| entry.path().to_owned()).collect()),
+    }
 }
 
 /// What is remembered of the path.

@@ -103,3 +103,11 @@ fn why_it_is_not_known_what_became_of_a_secret_is_told() {
     assert!(said.contains("not known"), "{said}");
     assert!(said.contains("cannot look at '/run/secrets.d/2/d"), "{said}");
 }
+
+#[test]
+fn a_lock_that_cannot_be_given_back_is_told_by_its_path() {
+    let Some(machine) = Machine::with_strace() else { return };
+    let said = machine.refused("/run/secrets.d", "flock:error=EIO:when=4", &wanted("api_key"));
+    let warning = "sops-activate: warning: cannot unlock '/run/secrets.d': input/output error";
+    assert!(said.contains(warning) && said.ends_with("\n0"), "{said}");
+}

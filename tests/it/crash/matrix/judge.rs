@@ -377,7 +377,10 @@ fn names_any(said: &str, objects: Option<&[String]>) -> bool {
     };
     let of_names = ["/etc/passwd", "/etc/group", "/etc/nsswitch", "nscd", "/etc/ld.so", "libnss", "/lib"];
     let is_of_names = objects.iter().any(|object| of_names.iter().any(|part| object.contains(part)));
+    // What a program that is to be started gets, and where messages go: nobody is told that they cannot be told.
+    let is_of_programs = objects.iter().any(|object| object == "/dev/null" || object.contains("pipe:["));
     objects.is_empty() && said.contains('\'')
+        || is_of_programs
         || objects.iter().any(is_named)
         || is_of_names && (said.contains("user '") || said.contains("group '"))
 }
