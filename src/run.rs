@@ -13,7 +13,7 @@ use crate::explain::Paths;
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
-use crate::notice;
+use crate::notice::{self, Asked};
 use crate::outcome::{self, Outcome};
 use crate::plan::access::Ownership;
 use crate::plan::{InstallMode, OnFailure, Plan};
@@ -28,7 +28,7 @@ use crate::system::mount::Backing;
 use crate::system::paths::{self, Memory};
 use crate::system::record;
 use crate::system::sandbox::{self, Needs};
-use crate::system::store::Store;
+use crate::system::store::{Store, Vacant};
 use crate::system::units::{self, Channel, Messenger};
 use crate::system::untold::Untold;
 use crate::system::walk::Trust;
@@ -212,16 +212,18 @@ fn activate(
 ) -> Result<Option<Diagnostic>, Diagnostic> {
     let (table, untold) = install(plan, outcomes, accounts, messenger, memory, report)?;
     // Nobody has to wait for this any more: what users run may hang.
-    if let Some(mut untold) = untold {
-        notice::tell_users(plan, untold.units(), messenger, report);
+    if let Some(mut untold) = untold
+        && notice::tell_users(plan, untold.units(), messenger, report) == Asked::Some
+    {
         report.extend(untold.users_told().iter().map(plain));
     }
     Ok(table)
 }
 
 /// Does all that of an activation for which other runs have to wait. Returns the table of what failed, which is about the
-/// generation that is live now, and who is still to be told. Where nothing is live and nothing can be installed, there is
-/// nothing to do: no empty generation is made, so that the first secrets that come are the first activation.
+/// generation that is live now, and who is still to be told. Where nothing is live and nothing can be installed no empty
+/// generation is made, so that the first secrets that come are the first activation; where nothing is asked for, either,
+/// what earlier runs left is cleared away.
 fn install(
     plan: &Plan,
     outcomes: &[Outcome],
@@ -231,8 +233,22 @@ fn install(
     report: &mut Report,
 ) -> Result<(Option<Diagnostic>, Option<Untold>), Diagnostic> {
     let store_plan = &plan.store;
-    if !outcomes.is_empty() && !outcome::has_files(outcomes) && find_live(plan)?.is_none() {
-        return Ok((outcome::table(plan, outcomes, None, false), None));
+    let mut waiting = || {
+        let mount_point = store_plan.mount_point.to_string_lossy();
+        tracing::info!("waiting for another activation of '{}'", Printable(&mount_point));
+    };
+    if !outcome::has_files(outcomes) && find_live(plan)?.is_none() {
+        if !outcomes.is_empty() {
+            return Ok((outcome::table(plan, outcomes, None, false), None));
+        }
+        let opened = Vacant::open(&store_plan.mount_point, &mut waiting);
+        let vacant = opened.map_err(|error| with_help(&error, error.help()))?;
+        // Another run may have had the lock until now.
+        if find_live(plan)?.is_none() {
+            report.extend(vacant.remove_leftovers(&store_plan.symlink_path).iter().map(plain));
+            put_outside(plan, &[], memory.state, report);
+            return Ok((None, None));
+        }
     }
     let backing = match (plan.user_mode, store_plan.use_tmpfs) {
         (true, _) => Backing::Existing,
@@ -241,13 +257,7 @@ fn install(
     };
     let directories =
         accounts.directories().map_err(|error| Diagnostic::new(error.to_string()).help(error.help()))?;
-    let waiting = || {
-        tracing::info!(
-            "waiting for another activation of '{}'",
-            Printable(&store_plan.mount_point.to_string_lossy())
-        );
-    };
-    let opened = Store::open(&store_plan.mount_point, backing, directories, &mut { waiting });
+    let opened = Store::open(&store_plan.mount_point, backing, directories, &mut waiting);
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
     warn(&warnings);
     report.extend(store.remove_leftovers(&store_plan.symlink_path).iter().map(plain));
@@ -267,8 +277,9 @@ fn install(
         record::remember(records, mount_point, &live, memory.manifest).ok();
     }
     place(plan, outcomes, &live, memory.state, report);
-    notice::tell_machine(plan, untold.units(), messenger, report);
-    report.extend(untold.machine_told().iter().map(plain));
+    if notice::tell_machine(plan, untold.units(), messenger, report) == Asked::Some {
+        report.extend(untold.machine_told().iter().map(plain));
+    }
     report.extend(changes.and_then(|changes| notice::log(plan, &changes, false).err()));
     report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
     Ok((outcome::table(plan, outcomes, Some(&live), false), Some(untold)))
@@ -363,12 +374,12 @@ fn dry_activate(
     let differences = live.differences(&wanted(outcomes), None).map_err(|error| plain(&error))?;
     let changes = notice::changes(&differences);
     let mut units = changes.units(plan, &outcome::failed(outcomes));
-    match Untold::before(&plan.store.mount_point, &live) {
-        Ok(before) => units.add(&before),
-        Err(error) => warn(&[error]),
-    }
-    notice::tell_machine(plan, &units, messenger, report);
-    notice::tell_users(plan, &units, messenger, report);
+    let (before, problems) = Untold::before(&plan.store.mount_point, &live);
+    units.add(&before);
+    warn(&problems);
+    // A dry run leaves the notes in any case.
+    let _ = notice::tell_machine(plan, &units, messenger, report);
+    let _ = notice::tell_users(plan, &units, messenger, report);
     report.extend(notice::log(plan, &changes, true).err());
     Ok(outcome::table(plan, outcomes, Some(&live), true))
 }
@@ -425,7 +436,12 @@ fn place(
             (InstallMode::Copy, Wanted::AsBefore(_), None) => paths::Wanted::AsBefore(path),
         });
     }
-    let done = paths::place_all(&wanted, &memory(plan, state));
+    put_outside(plan, &wanted, state, report);
+}
+
+/// Everything that is wanted outside of the store, and nothing that was and is not any more.
+fn put_outside(plan: &Plan, wanted: &[paths::Wanted], state: Option<&Path>, report: &mut Report) {
+    let done = paths::place_all(wanted, &memory(plan, state));
     warn(&done.warnings);
     for error in done.failures {
         let wanted = plan

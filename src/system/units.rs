@@ -47,6 +47,14 @@ pub enum UnitsError {
     Unknown { verb: &'static str, unit: String },
 }
 
+impl UnitsError {
+    /// No unit was told, because there was nothing to tell it by.
+    #[must_use]
+    pub fn is_nobody_asked(&self) -> bool {
+        matches!(self, Self::Start { .. })
+    }
+}
+
 impl Channel {
     #[must_use]
     pub fn new(via_systemctl: bool, dry: bool) -> Self {

@@ -268,6 +268,7 @@ fn every_addition_is_shown_by_tests_that_are_there() {
         assert!(!names.is_empty(), "{row}");
         for (kind, name) in names {
             let places = match kind {
+                "it" if name.contains('/') => vec![name.clone()],
                 "it" => vec![format!("tests/it/{name}.rs")],
                 _ => ["configurations", "mistakes", "unbuildable"]
                     .map(|folder| format!("tests/nix/{folder}/{name}.nix"))

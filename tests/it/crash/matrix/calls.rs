@@ -147,7 +147,7 @@ fn errors(call: &Call) -> &'static [&'static str] {
         | "landlock_add_rule"
         | "landlock_restrict_self" => &["ENOMEM", "EPERM"],
         "pidfd_open" | "socketpair" => &["EMFILE", "ENOMEM"],
-        "landlock_create_ruleset" => &["EMFILE", "ENOMEM", "EPERM"],
+        "landlock_create_ruleset" => &["EMFILE", "ENOMEM"],
         "prctl" => &["EACCES", "EPERM"],
         "prlimit64" | "setpgid" => &["EPERM"],
         "copy_file_range" => &["EIO", "ENOMEM", "ENOSPC", "EPERM"],
