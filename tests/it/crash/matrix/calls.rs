@@ -140,9 +140,12 @@ fn errors(call: &Call) -> &'static [&'static str] {
         "connect" => &["EACCES", "EINTR", "EPERM"],
         "pipe2" | "dup" | "dup3" | "epoll_create1" | "eventfd2" => &["EMFILE"],
         "flock" | "poll" | "ppoll" | "recvmsg" | "recvfrom" | "sendmsg" | "sendto" => &["EINTR", "ENOMEM"],
-        "epoll_ctl" | "sigaltstack" | "mlock" | "mlockall" | "landlock_add_rule" | "landlock_restrict_self" => {
-            &["ENOMEM", "EPERM"]
-        }
+        "epoll_ctl"
+        | "sigaltstack"
+        | "mlock"
+        | "mlockall"
+        | "landlock_add_rule"
+        | "landlock_restrict_self" => &["ENOMEM", "EPERM"],
         "pidfd_open" | "socketpair" | "landlock_create_ruleset" => &["EMFILE", "ENOMEM"],
         "prctl" => &["EACCES", "EPERM"],
         "prlimit64" | "setpgid" => &["EPERM"],

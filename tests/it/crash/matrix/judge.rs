@@ -156,7 +156,8 @@ impl Bench {
             let left =
                 now.keys().filter(|path| !self.before.contains_key(*path) && !clean.contains_key(*path));
             // What units are owed when they could not be told of by any program: the next run has to tell them.
-            let is_owed = |path: &str| path.contains("/.untold-") && after.said.contains("cannot run 'systemctl");
+            let is_owed =
+                |path: &str| path.contains("/.untold-") && after.said.contains("cannot run 'systemctl");
             let untold: Vec<&String> =
                 left.filter(|path| !is_told(path, &after.said) && !is_owed(path)).collect();
             if !untold.is_empty() && objects.is_some() {
