@@ -10,6 +10,9 @@
     allow(clippy::float_cmp, clippy::string_slice, clippy::unnecessary_wraps, reason = "tests may be blunt")
 )]
 
+#[cfg(all(feature = "unwiped", not(debug_assertions)))]
+compile_error!("the feature `unwiped` is for one test, which builds without optimisation");
+
 pub mod changes;
 pub mod check;
 pub mod cli;

@@ -1,21 +1,36 @@
 //! The `sops-activate` command, also callable as `sops-install-secrets`.
 
+#[cfg(not(feature = "unwiped"))]
+use std::alloc::System;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use nix::sys::signal::{SigSet, Signal};
 use sops_activate::cli::{self, Command};
+use sops_activate::system::memory;
 use sops_activate::tools::{self, Verdict};
-use sops_activate::{log, run};
+use sops_activate::{log, run, secret};
+
+/// Wipes all memory on the heap when it is given back: libraries handle secrets, too, and grow buffers.
+#[cfg(not(feature = "unwiped"))]
+#[global_allocator]
+static HEAP: zeroizing_alloc::ZeroAlloc<System> = zeroizing_alloc::ZeroAlloc(System);
 
 /// 0: done; 1: something failed, and was told; 2: the command line makes no sense.
 fn main() -> ExitCode {
-    // A crash must not leave secrets and private keys in a core file. It cannot fail with this argument.
-    let _ = nix::sys::prctl::set_dumpable(false);
-    // With a limit on the size of files, a write beyond it is to fail, not to end the program in its middle. It is the
-    // first thing done, so that every thread has it; it cannot fail with this argument either.
+    memory::guard();
+    // With a limit on the size of files, a write beyond it is to fail, not to end the program in its middle. It is done
+    // before any thread is made, so that every one has it, and cannot fail with this argument.
     let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
+    let code = act();
+    secret::wipe_stack();
+    code
+}
+
+/// On a part of the stack of its own, which can be wiped afterwards.
+#[inline(never)]
+fn act() -> ExitCode {
     let mut arguments = std::env::args_os();
     let called = arguments.next().unwrap_or_default();
     let program =

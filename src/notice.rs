@@ -19,14 +19,27 @@ pub fn changes(differences: &Differences) -> Changes {
     }
 }
 
+/// Whether there was anybody to tell. What fails was told, and is not told again; where nobody could be asked at all, the
+/// next run can do it in the place of this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Asked {
+    Some,
+    Nobody,
+}
+
 /// Tells the units of the machine. Everything is tried.
-pub fn tell_machine(plan: &Plan, units: &Units, messenger: &Messenger, report: &mut Report) {
-    report.extend(messenger.tell(units).iter().filter_map(|error| not_told(plan, error)));
+pub fn tell_machine(plan: &Plan, units: &Units, messenger: &Messenger, report: &mut Report) -> Asked {
+    let errors = messenger.tell(units);
+    report.extend(errors.iter().filter_map(|error| not_told(plan, error)));
+    Asked::unless(errors.iter().any(UnitsError::is_nobody_asked))
 }
 
 /// Tells the units of users. Everything is tried.
-pub fn tell_users(plan: &Plan, units: &Units, messenger: &Messenger, report: &mut Report) {
-    for error in messenger.tell_users(units) {
+pub fn tell_users(plan: &Plan, units: &Units, messenger: &Messenger, report: &mut Report) -> Asked {
+    let errors = messenger.tell_users(units);
+    let asked = Asked::unless(errors.iter().any(UserUnitsError::is_nobody_asked));
+    for error in errors {
         let (UserUnitsError::Unknown { unit } | UserUnitsError::NobodyHas { unit }) = &error else {
             tracing::warn!("{}", Printable(&error.to_string()));
             continue;
@@ -38,6 +51,13 @@ pub fn tell_users(plan: &Plan, units: &Units, messenger: &Messenger, report: &mu
             let warning = format!("{error}; it is named by {titles} in `restartUserUnits`");
             tracing::warn!("{}", Printable(&warning));
         }
+    }
+    asked
+}
+
+impl Asked {
+    fn unless(nobody: bool) -> Self {
+        if nobody { Self::Nobody } else { Self::Some }
     }
 }
 

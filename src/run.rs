@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::changes::Changes;
+use crate::changes::{Changes, Units};
 use crate::check;
 use crate::cli::{Arguments, Check, Environment};
 use crate::decrypted;
@@ -13,7 +13,7 @@ use crate::explain::Paths;
 use crate::keys::{Keyring, Sources};
 use crate::load;
 use crate::manifest::Manifest;
-use crate::notice;
+use crate::notice::{self, Asked};
 use crate::outcome::{self, Outcome};
 use crate::plan::access::Ownership;
 use crate::plan::{InstallMode, OnFailure, Plan};
@@ -27,8 +27,9 @@ use crate::system::live::{Installed, LiveGeneration};
 use crate::system::mount::Backing;
 use crate::system::paths::{self, Memory};
 use crate::system::record;
-use crate::system::store::Store;
-use crate::system::units::{Channel, Messenger};
+use crate::system::sandbox::{self, Needs};
+use crate::system::store::{Store, Vacant};
+use crate::system::units::{self, Channel, Messenger};
 use crate::system::untold::Untold;
 use crate::system::walk::Trust;
 
@@ -211,16 +212,18 @@ fn activate(
 ) -> Result<Option<Diagnostic>, Diagnostic> {
     let (table, untold) = install(plan, outcomes, accounts, messenger, memory, report)?;
     // Nobody has to wait for this any more: what users run may hang.
-    if let Some(mut untold) = untold {
-        notice::tell_users(plan, untold.units(), messenger, report);
+    if let Some(mut untold) = untold
+        && notice::tell_users(plan, untold.units(), messenger, report) == Asked::Some
+    {
         report.extend(untold.users_told().iter().map(plain));
     }
     Ok(table)
 }
 
 /// Does all that of an activation for which other runs have to wait. Returns the table of what failed, which is about the
-/// generation that is live now, and who is still to be told. Where nothing is live and nothing can be installed, there is
-/// nothing to do: no empty generation is made, so that the first secrets that come are the first activation.
+/// generation that is live now, and who is still to be told. Where nothing is live and nothing can be installed no empty
+/// generation is made, so that the first secrets that come are the first activation; where nothing is asked for, either,
+/// what earlier runs left is cleared away.
 fn install(
     plan: &Plan,
     outcomes: &[Outcome],
@@ -230,8 +233,22 @@ fn install(
     report: &mut Report,
 ) -> Result<(Option<Diagnostic>, Option<Untold>), Diagnostic> {
     let store_plan = &plan.store;
-    if !outcomes.is_empty() && !outcome::has_files(outcomes) && find_live(plan)?.is_none() {
-        return Ok((outcome::table(plan, outcomes, None, false), None));
+    let mut waiting = || {
+        let mount_point = store_plan.mount_point.to_string_lossy();
+        tracing::info!("waiting for another activation of '{}'", Printable(&mount_point));
+    };
+    if !outcome::has_files(outcomes) && find_live(plan)?.is_none() {
+        if !outcomes.is_empty() {
+            return Ok((outcome::table(plan, outcomes, None, false), None));
+        }
+        let opened = Vacant::open(&store_plan.mount_point, &mut waiting);
+        let vacant = opened.map_err(|error| with_help(&error, error.help()))?;
+        // Another run may have had the lock until now.
+        if find_live(plan)?.is_none() {
+            report.extend(vacant.remove_leftovers(&store_plan.symlink_path).iter().map(plain));
+            put_outside(plan, &[], memory.state, report);
+            return Ok((None, None));
+        }
     }
     let backing = match (plan.user_mode, store_plan.use_tmpfs) {
         (true, _) => Backing::Existing,
@@ -240,13 +257,7 @@ fn install(
     };
     let directories =
         accounts.directories().map_err(|error| Diagnostic::new(error.to_string()).help(error.help()))?;
-    let waiting = || {
-        tracing::info!(
-            "waiting for another activation of '{}'",
-            Printable(&store_plan.mount_point.to_string_lossy())
-        );
-    };
-    let opened = Store::open(&store_plan.mount_point, backing, directories, &mut { waiting });
+    let opened = Store::open(&store_plan.mount_point, backing, directories, &mut waiting);
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
     warn(&warnings);
     report.extend(store.remove_leftovers(&store_plan.symlink_path).iter().map(plain));
@@ -254,6 +265,7 @@ fn install(
     let number_before = before.as_ref().map(LiveGeneration::number);
     let (mut untold, problems) = store.untold(before.as_ref()).map_err(|error| plain(&error))?;
     warn(&problems);
+    enter_sandbox(plan, &store, messenger, untold.units(), memory.state);
     let (live, changes) = go_live(plan, &store, before, outcomes, directories, &mut untold, report)
         .map_err(|error| plain(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
@@ -265,11 +277,42 @@ fn install(
         record::remember(records, mount_point, &live, memory.manifest).ok();
     }
     place(plan, outcomes, &live, memory.state, report);
-    notice::tell_machine(plan, untold.units(), messenger, report);
-    report.extend(untold.machine_told().iter().map(plain));
+    if notice::tell_machine(plan, untold.units(), messenger, report) == Asked::Some {
+        report.extend(untold.machine_told().iter().map(plain));
+    }
     report.extend(changes.and_then(|changes| notice::log(plan, &changes, false).err()));
     report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
     Ok((outcome::table(plan, outcomes, Some(&live), false), Some(untold)))
+}
+
+/// Everything is read, and what is to be written is known.
+fn enter_sandbox(plan: &Plan, store: &Store, messenger: &Messenger, untold: &Units, state: Option<&Path>) {
+    // A program would be in the sandbox, too.
+    if messenger.may_run_programs(plan, untold) {
+        tracing::debug!("there is no sandbox: programs tell units");
+        return;
+    }
+    let of = |paths: Vec<&Path>| -> Vec<PathBuf> {
+        paths.into_iter().filter_map(Path::parent).map(Path::to_owned).collect()
+    };
+    let placed = |mode| {
+        plan.targets()
+            .filter(move |target| target.install_mode == mode)
+            .filter_map(|target| target.link.as_deref())
+    };
+    let memory = memory(plan, state);
+    let before = paths::placed_before(&memory);
+    let mut links: Vec<&Path> =
+        before.iter().map(PathBuf::as_path).chain(placed(InstallMode::Symlink)).collect();
+    links.push(&plan.store.symlink_path);
+    let mut files = of(placed(InstallMode::Copy).collect());
+    // The lists of units, if somebody is there to read them.
+    let lists = Path::new(units::LISTS);
+    files.extend(state.into_iter().chain(lists.exists().then_some(lists)).map(Path::to_owned));
+    let needs = Needs { store, links: of(links), files };
+    if let Err(error) = sandbox::enter(&needs) {
+        tracing::debug!("there is no sandbox: {error}");
+    }
 }
 
 /// Makes what is wanted live, in a new generation if it differs from the live one, and says in what; there is nothing
@@ -322,12 +365,12 @@ fn dry_activate(
     let differences = live.differences(&wanted(outcomes), None).map_err(|error| plain(&error))?;
     let changes = notice::changes(&differences);
     let mut units = changes.units(plan, &outcome::failed(outcomes));
-    match Untold::before(&plan.store.mount_point, &live) {
-        Ok(before) => units.add(&before),
-        Err(error) => warn(&[error]),
-    }
-    notice::tell_machine(plan, &units, messenger, report);
-    notice::tell_users(plan, &units, messenger, report);
+    let (before, problems) = Untold::before(&plan.store.mount_point, &live);
+    units.add(&before);
+    warn(&problems);
+    // A dry run leaves the notes in any case.
+    let _ = notice::tell_machine(plan, &units, messenger, report);
+    let _ = notice::tell_users(plan, &units, messenger, report);
     report.extend(notice::log(plan, &changes, true).err());
     Ok(outcome::table(plan, outcomes, Some(&live), true))
 }
@@ -384,7 +427,12 @@ fn place(
             (InstallMode::Copy, Wanted::AsBefore(_), None) => paths::Wanted::AsBefore(path),
         });
     }
-    let done = paths::place_all(&wanted, &memory(plan, state));
+    put_outside(plan, &wanted, state, report);
+}
+
+/// Everything that is wanted outside of the store, and nothing that was and is not any more.
+fn put_outside(plan: &Plan, wanted: &[paths::Wanted], state: Option<&Path>, report: &mut Report) {
+    let done = paths::place_all(wanted, &memory(plan, state));
     warn(&done.warnings);
     for error in done.failures {
         let wanted = plan

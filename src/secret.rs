@@ -59,7 +59,23 @@ impl From<&[u8]> for SecretBytes {
 
 impl Drop for SecretBytes {
     fn drop(&mut self) {
-        self.0.zeroize();
+        if !cfg!(feature = "unwiped") {
+            self.0.zeroize();
+        }
+    }
+}
+
+/// Wipes what functions that have returned left on the stack of this thread: every value that is moved leaves a copy there.
+///
+/// Whoever calls it keeps what is in their own variables.
+#[inline(never)]
+#[allow(clippy::large_stack_arrays, reason = "it is there to cover the stack")]
+pub fn wipe_stack() {
+    /// Deeper than any call here that has to do with secrets.
+    const DEPTH: usize = 256 << 10;
+    let mut left = [0_u8; DEPTH];
+    if !cfg!(feature = "unwiped") {
+        left.zeroize();
     }
 }
 

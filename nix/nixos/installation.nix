@@ -124,7 +124,8 @@ in rec {
   };
 
   # The words of a unit that runs a manifest without secrets, once, if there is something to be cleared away by it: then all of the last
-  # generation goes, and every link and copy. However secrets are installed, nothing waits for this, so an ordinary unit is early enough.
+  # generation goes, and every link and copy. After a reboot there is none, and the program clears away the rest without making a store, so that
+  # the next secret is a first activation. However secrets are installed, nothing waits for this, so an ordinary unit is early enough.
   leftoversUnit = {
     description,
     arguments,
@@ -139,6 +140,8 @@ in rec {
       ConditionPathExists = "|${listOf mountPoint}";
       ConditionPathIsSymbolicLink = "|${symlinkPath}";
     };
+    # A note of an earlier run may name units that are still to be told, and nobody reads the lists by now.
+    environment.SOPS_RESTART_UNITS_VIA_SYSTEMCTL = "1";
     serviceConfig = {
       Type = "oneshot";
       ExecStart = ["${program} ${arguments}"];

@@ -70,7 +70,8 @@ in {
           else ''
             Remove what earlier configurations have put in place where no secret and no template is declared any more: their files, links
             and copies. For that the program has to be on the machine, so it is not done by itself: set it when you remove the last
-            secret, until the next switch or boot. An activation script tells where it is missing.
+            secret, until the next switch or boot. On NixOS an activation script tells where it is missing, as long as a list of links or copies
+            is left; of files alone, which go at a reboot, it tells nothing.
 
             As long as there is any secret or template, this is done in any case, for the others as well as for all of one kind (those
             with {option}`sops.secrets.<name>.neededForUsers`, or those without).

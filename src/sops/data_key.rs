@@ -14,13 +14,18 @@ use crate::secret::SecretBytes;
 const DATA_KEY_BYTES: usize = 32;
 
 /// The key of a document's values. Wiped on drop; it has no `Debug`.
-pub struct DataKey([u8; DATA_KEY_BYTES]);
+pub struct DataKey(Box<[u8; DATA_KEY_BYTES]>);
 
 impl DataKey {
     /// `None` unless there are exactly 32 bytes.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
+        // On the heap from the start: on the stack it would leave a copy wherever it is moved from.
+        let mut key = Box::new([0; DATA_KEY_BYTES]);
+        (bytes.len() == DATA_KEY_BYTES).then(|| {
+            key.copy_from_slice(bytes);
+            Self(key)
+        })
     }
 
     #[must_use]

@@ -548,12 +548,8 @@ impl Opener<'_> {
     }
 }
 
-/// Go's `strconv.Atoi`: an optional sign and decimal digits.
+/// Go's `strconv.Atoi`, whose syntax is that of Rust: a sign or none, and decimal digits.
 fn go_int(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
     text.parse().ok()
 }
 

@@ -157,6 +157,7 @@ mod tests {
             tracker.enter_key(b"b");
             assert_eq!(tracker.value_is_encrypted(), inside, "{field}");
             tracker.leave_key();
+            assert_eq!(tracker.value_is_encrypted(), inside, "{field}, behind a key that does not match");
             tracker.leave_key();
             tracker.enter_key(b"b");
             assert_eq!(tracker.value_is_encrypted(), !inside, "{field}");

@@ -4,7 +4,7 @@
 //! rename. It is known again by the moment of its last change, which is set by us: a digest would tell of the secret,
 //! and the number of an inode is known only when the file is there, too late to be remembered.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -15,7 +15,7 @@ use super::directory::{PERMISSIONS, owner_of};
 use super::file::{FileError, Kind, Stamp, read_open};
 use super::link::Unmade;
 use super::private::Private;
-use super::walk::{Errand, Missing, PARENTS, PathError, Place, Trust};
+use super::walk::{Errand, Missing, OffLimits, PARENTS, PathError, Place, Trust};
 use crate::plan::access::{self, Ownership};
 
 /// A copy that is wanted.
@@ -30,21 +30,9 @@ pub struct FileCopy<'a> {
 }
 
 impl FileCopy<'_> {
-    /// A copy inside of the store would be a file of a generation that no secret asks for. The plan refuses paths that are
-    /// below it by their names; this, those that lead there through a symlink.
-    pub(super) fn check_outside(&self, store: &Path) -> Result<(), PathError> {
-        let Ok(real_store) = fs::canonicalize(store) else { return Ok(()) };
-        let nearest = self.path.ancestors().skip(1).find_map(|directory| fs::canonicalize(directory).ok());
-        if nearest.is_some_and(|directory| directory.starts_with(real_store)) {
-            let (path, store) = (self.path.clone(), store.to_owned());
-            return Err(PathError::IntoStore { action: "write", path, store });
-        }
-        Ok(())
-    }
-
     /// When the file that stands there was last changed, if it has these bytes, permissions and owner.
-    pub(super) fn find(&self, trust: Trust) -> Result<Option<Stamp>, PathError> {
-        let Some(place) = self.errand(trust).go(Missing::Left)? else { return Ok(None) };
+    pub(super) fn find(&self, trust: Trust, off_limits: OffLimits<'_>) -> Result<Option<Stamp>, PathError> {
+        let Some(place) = self.errand(trust, off_limits).go(Missing::Left)? else { return Ok(None) };
         let Some(found) = place.parent.stat_of(place.name)? else { return Ok(None) };
         let is_owner = self.owner(trust).is_none_or(|owner| owner == owner_of(&found));
         let is_ours =
@@ -65,8 +53,16 @@ impl FileCopy<'_> {
 
     /// Puts it in place, over a file, a link or an empty directory that stands there, with the directories it is to lie
     /// in. The stamp is what the file system made of `stamp`.
-    pub(super) fn make(&self, stamp: Stamp, trust: Trust) -> Result<Stamp, PathError> {
-        let errand = self.errand(trust);
+    ///
+    /// A copy inside of the store would be a file of a generation that no secret asks for. The plan refuses paths that are
+    /// below it by their names; this, those that lead there all the same.
+    pub(super) fn make(
+        &self,
+        stamp: Stamp,
+        trust: Trust,
+        off_limits: OffLimits<'_>,
+    ) -> Result<Stamp, PathError> {
+        let errand = self.errand(trust, off_limits);
         let Some(place) = errand.go(PARENTS)? else {
             return Err(FileError::io(errand.action, &self.path, Errno::ENOENT).into());
         };
@@ -76,8 +72,8 @@ impl FileCopy<'_> {
         Ok(Stamp::of(&made))
     }
 
-    fn errand(&self, trust: Trust) -> Errand<'_> {
-        Errand { action: "write", path: &self.path, trust }
+    fn errand<'e>(&'e self, trust: Trust, off_limits: OffLimits<'e>) -> Errand<'e> {
+        Errand { action: "write", path: &self.path, trust, off_limits: Some(off_limits) }
     }
 
     /// Only root can give a file away.
@@ -90,9 +86,8 @@ impl FileCopy<'_> {
 ///
 /// As with [`super::link::unlink`], who may write the directory loses at most what they put there.
 pub(super) fn remove(path: &Path, stamp: Stamp, trust: Trust) -> Result<Unmade, PathError> {
-    let Some(place) = (Errand { action: "remove", path, trust }).go(Missing::Left)? else {
-        return Ok(Unmade::Gone);
-    };
+    let errand = Errand { action: "remove", path, trust, off_limits: None };
+    let Some(place) = errand.go(Missing::Left)? else { return Ok(Unmade::Gone) };
     let unmade = judge(&place, stamp)?;
     if unmade == Unmade::Removed {
         place.remove()?;
@@ -102,7 +97,8 @@ pub(super) fn remove(path: &Path, stamp: Stamp, trust: Trust) -> Result<Unmade, 
 
 /// What [`remove`] would do. Changes nothing.
 pub(super) fn look(path: &Path, stamp: Stamp, trust: Trust) -> Result<Unmade, PathError> {
-    let Some(place) = (Errand { action: "look at", path, trust }).look()? else { return Ok(Unmade::Gone) };
+    let errand = Errand { action: "look at", path, trust, off_limits: None };
+    let Some(place) = errand.look()? else { return Ok(Unmade::Gone) };
     Ok(judge(&place, stamp)?)
 }
 

@@ -9,7 +9,7 @@ use nix::fcntl;
 use super::directory::owner_of;
 use super::file::FileError;
 use super::private::Private;
-use super::walk::{Errand, Missing, PARENTS, PathError, Place, Trust};
+use super::walk::{Errand, Missing, OffLimits, PARENTS, PathError, Place, Trust};
 use crate::plan::access::Ownership;
 
 /// A link that is wanted.
@@ -44,12 +44,13 @@ pub enum Unmade {
     Changed,
 }
 
-/// Makes one link, over a file, a link or an empty directory that stands there, with the directories it is to lie in.
+/// Makes one link, over a file, a link or an empty directory that stands there, with the directories it is to lie in, if
+/// that does not lead to what is off limits.
 ///
 /// # Errors
 /// When a step of the path is not to be trusted, a directory with something in it stands there, or the system refuses.
-pub fn link(wanted: &Link, trust: Trust) -> Result<Made, PathError> {
-    let errand = Errand { action: "link", path: &wanted.path, trust };
+pub fn link(wanted: &Link, trust: Trust, off_limits: Option<OffLimits<'_>>) -> Result<Made, PathError> {
+    let errand = Errand { action: "link", path: &wanted.path, trust, off_limits };
     let Some(place) = errand.go(PARENTS)? else { return Ok(Made::Unchanged) };
     let found = place.parent.stat_of(place.name)?;
     // Only root can give a link away.
@@ -72,7 +73,7 @@ pub fn link(wanted: &Link, trust: Trust) -> Result<Made, PathError> {
 /// # Errors
 /// When a step of the path is not to be trusted or the system refuses.
 pub fn unlink(path: &Path, target: &Path, trust: Trust) -> Result<Unmade, PathError> {
-    let errand = Errand { action: "remove", path, trust };
+    let errand = Errand { action: "remove", path, trust, off_limits: None };
     let Some(place) = errand.go(Missing::Left)? else { return Ok(Unmade::Gone) };
     let unmade = judge(&place, target)?;
     if unmade == Unmade::Removed {
@@ -83,7 +84,8 @@ pub fn unlink(path: &Path, target: &Path, trust: Trust) -> Result<Unmade, PathEr
 
 /// What [`unlink`] would do. Changes nothing.
 pub(super) fn look(path: &Path, target: &Path, trust: Trust) -> Result<Unmade, PathError> {
-    let Some(place) = (Errand { action: "look at", path, trust }).look()? else { return Ok(Unmade::Gone) };
+    let errand = Errand { action: "look at", path, trust, off_limits: None };
+    let Some(place) = errand.look()? else { return Ok(Unmade::Gone) };
     Ok(judge(&place, target)?)
 }
 
@@ -131,9 +133,9 @@ mod tests {
     fn a_link_is_made_with_its_directories_and_then_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let wanted = wanted(&dir, "etc/app/key");
-        assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Made::Anew);
+        assert_eq!(link(&wanted, Trust::Anyone, None).unwrap(), Made::Anew);
         assert_eq!(fs::read_link(&wanted.path).unwrap(), wanted.target);
-        assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Made::Unchanged);
+        assert_eq!(link(&wanted, Trust::Anyone, None).unwrap(), Made::Unchanged);
         assert_eq!(names(&dir.path().join("etc")), ["app"]);
         assert_eq!(names(&dir.path().join("etc/app")), ["key"]);
     }
@@ -143,7 +145,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let wanted = wanted(&dir, "key");
         let replaced = |wanted: &Link| {
-            assert_eq!(link(wanted, Trust::Anyone).unwrap(), Made::Anew);
+            assert_eq!(link(wanted, Trust::Anyone, None).unwrap(), Made::Anew);
             assert_eq!(fs::read_link(&wanted.path).unwrap(), wanted.target);
             fs::remove_file(&wanted.path).unwrap();
         };
@@ -161,7 +163,7 @@ mod tests {
         let wanted = wanted(&dir, "key");
         fs::create_dir(&wanted.path).unwrap();
         fs::write(wanted.path.join("precious"), "").unwrap();
-        let refused = link(&wanted, Trust::Anyone).unwrap_err();
+        let refused = link(&wanted, Trust::Anyone, None).unwrap_err();
         assert!(matches!(refused, PathError::DirectoryInTheWay { .. }));
         assert!(refused.help().is_some());
         assert_eq!(names(&wanted.path), ["precious"]);
@@ -179,10 +181,10 @@ mod tests {
             symlink("half made", stale.join("new")).unwrap();
         };
         stale();
-        assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Made::Anew);
+        assert_eq!(link(&wanted, Trust::Anyone, None).unwrap(), Made::Anew);
         assert_eq!(names(dir.path()), ["key"]);
         stale();
-        assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Made::Unchanged);
+        assert_eq!(link(&wanted, Trust::Anyone, None).unwrap(), Made::Unchanged);
         assert_eq!(names(dir.path()), ["key"]);
     }
 
@@ -194,10 +196,10 @@ mod tests {
         let stale = dir.path().join(".app.sops-activate");
         fs::create_dir(&stale).unwrap();
         // Anybody may enter that one, so it is not ours.
-        assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Made::Anew);
+        assert_eq!(link(&wanted, Trust::Anyone, None).unwrap(), Made::Anew);
         assert_eq!(names(dir.path()), [".app.sops-activate", "app"]);
         fs::set_permissions(&stale, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Made::Unchanged);
+        assert_eq!(link(&wanted, Trust::Anyone, None).unwrap(), Made::Unchanged);
         assert_eq!(names(dir.path()), ["app"]);
     }
 
@@ -208,10 +210,10 @@ mod tests {
         fs::create_dir(dir.path().join("real")).unwrap();
         symlink("x/../real", dir.path().join("config")).unwrap();
         fs::create_dir(dir.path().join("x")).unwrap();
-        assert_eq!(link(&through, Trust::Anyone).unwrap(), Made::Anew);
+        assert_eq!(link(&through, Trust::Anyone, None).unwrap(), Made::Anew);
         assert_eq!(names(&dir.path().join("real")), ["key"]);
         symlink("circle", dir.path().join("circle")).unwrap();
-        let error = link(&wanted(&dir, "circle/key"), Trust::Anyone).unwrap_err();
+        let error = link(&wanted(&dir, "circle/key"), Trust::Anyone, None).unwrap_err();
         assert!(
             matches!(&error, PathError::File(error) if error.errno() == Some(nix::libc::ELOOP)),
             "{error}"
@@ -225,7 +227,7 @@ mod tests {
         let removed = |target: &Path| unlink(&wanted.path, target, Trust::Anyone).unwrap();
         assert_eq!(removed(&wanted.target), Unmade::Gone, "there is nothing, not even a directory");
         assert_eq!(names(dir.path()), [""; 0]);
-        assert_eq!(link(&wanted, Trust::Anyone).unwrap(), Made::Anew);
+        assert_eq!(link(&wanted, Trust::Anyone, None).unwrap(), Made::Anew);
         for other in [
             wanted.target.parent().unwrap(),
             &wanted.target.join("x"),
@@ -249,7 +251,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for path in ["relative/key", "/", "/etc/.."] {
             let wanted = Link { path: path.into(), ..wanted(&dir, "") };
-            assert!(matches!(link(&wanted, Trust::Anyone), Err(PathError::NotAPath { .. })), "{path}");
+            assert!(matches!(link(&wanted, Trust::Anyone, None), Err(PathError::NotAPath { .. })), "{path}");
         }
     }
 }

@@ -287,3 +287,37 @@ fn is_no_directory(error: &FileError) -> bool {
     let absent = [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP];
     error.errno().is_some_and(|errno| absent.iter().any(|absent| *absent as i32 == errno))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_difference_of_any_kind_is_one() {
+        let name = || Name::new("a").unwrap();
+        let none = Differences::default;
+        assert!(none().is_empty());
+        for one in [
+            Differences { added: [name()].into(), ..none() },
+            Differences { modified: [name()].into(), ..none() },
+            Differences { removed: ["a".into()].into(), ..none() },
+            Differences { directories: true, ..none() },
+        ] {
+            assert!(!one.is_empty(), "{one:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_differs() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let unreadable = || File::options().write(true).open(file.path()).unwrap();
+        let mut comparison = Comparison {
+            wanted: &mut BTreeMap::new(),
+            directories: None,
+            found: Differences::default(),
+            chunk: SecretBytes::new(vec![0; CHUNK]),
+        };
+        assert!(comparison.has_content(file.reopen().unwrap(), b""));
+        assert!(!comparison.has_content(unreadable(), b""));
+    }
+}

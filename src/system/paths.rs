@@ -5,14 +5,13 @@
 //! is removed, and only if what stands there still is what was put there. The directories that were made for it stay.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, FileCopy};
 use super::file::Stamp;
 use super::link::{self, Link, Unmade};
 use super::remembered::{Entry, List, ListError};
-use super::walk::{PathError, Trust, insist};
+use super::walk::{OffLimits, PathError, Trust, insist};
 
 /// What is to stand at a path.
 #[derive(Clone)]
@@ -101,21 +100,15 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     let mut list = memory.load(wanted, &mut done.warnings);
     let before = list.as_ref().map(|list| list.entries().clone()).unwrap_or_default();
     let stamp = Stamp::now();
+    let off_limits = memory.off_limits();
 
     let (mut links, mut copies) = (Vec::new(), Vec::new());
     let mut after: BTreeSet<Entry> = BTreeSet::new();
     for one in wanted {
-        let checked = match one {
-            Wanted::Link(link) => memory.spares_the_live_link("link", &link.path).map(|()| links.push(link)),
-            Wanted::Copy(copy) => memory
-                .spares_the_live_link("write", &copy.path)
-                .and_then(|()| copy.check_outside(memory.mount_point))
-                .map(|()| copies.push(Copying::new(copy, &before, trust))),
-            Wanted::AsBefore(_) => Ok(()),
-        };
-        if let Err(error) = checked {
-            after.extend(at(&before, one.path()));
-            done.failures.push(error);
+        match one {
+            Wanted::Link(link) => links.push(link),
+            Wanted::Copy(copy) => copies.push(Copying::new(copy, &before, trust, off_limits)),
+            Wanted::AsBefore(_) => {}
         }
     }
     let paths: BTreeSet<&Path> = wanted.iter().map(Wanted::path).collect();
@@ -133,14 +126,19 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     let stale = before.iter().filter(|entry| !paths.contains(entry.path()));
     after.extend(done.remove_all(stale, trust));
     for link in links {
-        if let Err(error) = insist(|| link::link(link, trust), PathError::is_collision) {
+        // Below the link to the live generation one may be wanted, as there: beside the secrets, under a name that is none's.
+        let outside = (!link.path.starts_with(memory.symlink)).then_some(off_limits);
+        if let Err(error) = insist(|| link::link(link, trust, outside), PathError::is_collision) {
+            if error.is_off_limits() {
+                after.remove(&entry_of(link));
+            }
             after.extend(at(&before, &link.path));
             done.failures.push(error);
         }
     }
     for copying in &copies {
         let entry = copying.entry(stamp);
-        match insist(|| copying.make(list.is_some(), stamp, trust), PathError::is_collision) {
+        match insist(|| copying.make(list.is_some(), stamp, trust, off_limits), PathError::is_collision) {
             Ok(made) if made == entry => {}
             // Not every file system keeps time so exactly.
             Ok(made) => {
@@ -158,6 +156,14 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
         done.warnings.push(Warning::NotRemembered(error));
     }
     done
+}
+
+/// Where something was placed before. Empty where that cannot be found out, which [`place_all`] tells.
+#[must_use]
+pub fn placed_before(memory: &Memory<'_>) -> Vec<PathBuf> {
+    let list =
+        memory.directory.and_then(|directory| List::load(directory, memory.mount_point, memory.trust).0);
+    list.iter().flat_map(List::entries).map(|entry| entry.path().to_owned()).collect()
 }
 
 /// What is remembered of the path.
@@ -221,8 +227,13 @@ enum Standing {
 }
 
 impl<'c> Copying<'c> {
-    fn new(copy: &'c FileCopy<'c>, before: &BTreeSet<Entry>, trust: Trust) -> Self {
-        let standing = match copy.find(trust) {
+    fn new(
+        copy: &'c FileCopy<'c>,
+        before: &BTreeSet<Entry>,
+        trust: Trust,
+        off_limits: OffLimits<'_>,
+    ) -> Self {
+        let standing = match copy.find(trust, off_limits) {
             Ok(Some(modified)) if before.contains(&copy_of(copy, modified)) => Standing::Known(modified),
             Ok(Some(modified)) => Standing::Same(modified),
             // Making it will tell why it could not be looked at.
@@ -243,12 +254,20 @@ impl<'c> Copying<'c> {
     /// forgotten, and it would be made again in every run.
     ///
     /// It is looked at once more: it may have stood at another path, too, from which it was removed.
-    fn make(&self, is_remembered: bool, stamp: Stamp, trust: Trust) -> Result<Entry, PathError> {
-        let stands = |modified| self.copy.find(trust).is_ok_and(|found| found == Some(modified));
+    fn make(
+        &self,
+        is_remembered: bool,
+        stamp: Stamp,
+        trust: Trust,
+        off_limits: OffLimits<'_>,
+    ) -> Result<Entry, PathError> {
+        let stands = |modified| self.copy.find(trust, off_limits).is_ok_and(|found| found == Some(modified));
         let modified = match self.standing {
             Standing::Known(modified) if stands(modified) => modified,
             Standing::Same(modified) if !is_remembered && stands(modified) => modified,
-            Standing::Known(_) | Standing::Same(_) | Standing::Other => self.copy.make(stamp, trust)?,
+            Standing::Known(_) | Standing::Same(_) | Standing::Other => {
+                self.copy.make(stamp, trust, off_limits)?
+            }
         };
         Ok(copy_of(self.copy, modified))
     }
@@ -269,15 +288,9 @@ impl Wanted<'_> {
 }
 
 impl Memory<'_> {
-    /// The plan refuses the path of the link to the live generation by its name; this, another way to it through a symlink.
-    fn spares_the_live_link(&self, action: &'static str, path: &Path) -> Result<(), PathError> {
-        let place =
-            |path: &Path| Some((fs::canonicalize(path.parent()?).ok()?, path.file_name()?.to_owned()));
-        let symlink = self.symlink;
-        if place(path).is_some_and(|found| place(symlink) == Some(found)) {
-            return Err(PathError::LiveLink { action, path: path.to_owned(), symlink: symlink.to_owned() });
-        }
-        Ok(())
+    /// What links and copies may not be put into, by whatever name.
+    fn off_limits(&self) -> OffLimits<'_> {
+        OffLimits::of(self.mount_point, self.symlink)
     }
 
     /// The list, if there is a place for it.

@@ -181,7 +181,7 @@ fn check_ours(directory: &Directory) -> Result<(), FileError> {
 
 /// Always the same for a name, so that a stale one is found; different for names that differ in their first 200 bytes,
 /// so that two runs can work in one directory.
-fn private_name(name: &OsStr) -> OsString {
+pub(super) fn private_name(name: &OsStr) -> OsString {
     let kept = name.as_bytes().get(..NAME_KEPT).unwrap_or(name.as_bytes());
     let mut private = OsString::from(".");
     private.push(OsStr::from_bytes(kept));

@@ -199,7 +199,7 @@ impl List {
     }
 
     fn errand(&self, action: &'static str) -> Errand<'_> {
-        Errand { action, path: &self.path, trust: self.trust }
+        Errand { action, path: &self.path, trust: self.trust, off_limits: None }
     }
 
     fn failed(&self, action: &'static str, error: impl Into<std::io::Error>) -> ListError {

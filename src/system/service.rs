@@ -1,7 +1,8 @@
 //! What systemd is told of a service, read from its unit file and drop-ins as systemd reads them, without asking it: the
 //! variables and credentials that only the unit has, and the mounts that it waits for.
 //!
-//! What is set may be a key: values are wiped where they are read, and none is shown.
+//! What is set may be a key: no value is shown, and those of unit files are wiped where they are read. Variables, once they are
+//! words for a program, are not.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

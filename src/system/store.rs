@@ -28,6 +28,29 @@ pub struct Store {
     _locks: Vec<Lock>,
 }
 
+/// Sole access to a mount point where nothing is live and nothing is to be, until dropped: it is as it is, mounted or not,
+/// and only what killed runs left goes.
+pub struct Vacant(Store);
+
+impl Vacant {
+    /// Waits for other runs on the mount point. It is created, for want of something else to lock, and stays: whoever
+    /// waits for it would find another one otherwise.
+    ///
+    /// # Errors
+    /// When one of these fails, or another run takes longer than [`lock::LIMIT`].
+    pub fn open(mount_point: &Path, waiting: &mut dyn FnMut()) -> Result<Self, StoreError> {
+        create_all(mount_point, DIRECTORY_MODE)?;
+        let (root, lock) = lock::lock(mount_point, &mut Patience::new(lock::LIMIT, waiting))?;
+        let maker = current_user();
+        Ok(Self(Store { root, directories: maker, maker, _locks: vec![lock] }))
+    }
+
+    /// As [`Store::remove_leftovers`].
+    pub fn remove_leftovers(&self, symlink: &Path) -> Vec<FileError> {
+        self.0.remove_leftovers(symlink)
+    }
+}
+
 /// Why there is no store to write to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -167,6 +190,7 @@ mod tests {
     use crate::plan::name::Name;
     use crate::system::generation::Entry;
     use crate::system::live::Differences;
+    use crate::system::private::Private;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, symlink};
     use std::path::PathBuf;
@@ -257,7 +281,12 @@ mod tests {
         let refused = store.stage(&machine.symlink(), &entries(&names, &secrets), None).err().unwrap();
         assert_eq!(refused.errno(), Some(nix::libc::EEXIST));
         assert_eq!(machine.listing("secrets.d"), ["1"]);
-        drop(store.stage(&machine.symlink(), &[], None).unwrap());
+        let staged = store.stage(&machine.symlink(), &[], None).unwrap();
+        assert_eq!(
+            (staged.number(), machine.listing("secrets.d")),
+            (2, vec!["1".to_owned(), "2".to_owned()])
+        );
+        drop(staged);
         assert_eq!(machine.listing("secrets.d"), ["1"]);
         let unusable = machine.path("secrets.d/1/a/secrets");
         assert!(store.stage(&machine.symlink(), &[], None).unwrap().switch(&unusable).is_err());
@@ -349,6 +378,81 @@ mod tests {
         fs::write(machine.path("secrets.d/gpg1234/secring.gpg"), "").unwrap();
         assert!(store.remove_leftovers(&machine.symlink()).is_empty());
         assert_eq!(machine.listing("secrets.d"), ["1", "3", "gpg", "gpg1a"]);
+    }
+
+    #[test]
+    fn what_a_killed_switch_left_beside_the_link_is_removed_or_told_wherever_the_link_is_to_lie() {
+        let machine = Machine::new();
+        let store = machine.store();
+        machine.activate(&store, &[("a", "1")]);
+        let beside = Directory::open(machine.dir.path()).unwrap();
+        std::mem::forget(Private::new(&beside, OsStr::new("secrets")).unwrap());
+        assert_eq!(machine.listing("").len(), 3);
+        assert!(store.remove_leftovers(&machine.symlink()).is_empty());
+        assert_eq!(machine.listing(""), ["secrets", "secrets.d"]);
+        let failures = store.remove_leftovers(&machine.path("secrets.d/1/a/secrets"));
+        assert_eq!(failures.len(), 2, "below a file: {failures:?}");
+        assert!(store.remove_leftovers(&machine.path("none/secrets")).is_empty(), "no directory yet");
+    }
+
+    #[test]
+    fn an_error_of_the_store_helps_as_its_cause_does() {
+        let busy = || LockError::Busy { path: "/run/secrets.d".into(), waited: lock::LIMIT };
+        assert_eq!(StoreError::Lock(busy()).help(), busy().help());
+        assert!(busy().help().is_some());
+        let refused = FileError::io("open directory", Path::new("/run"), nix::errno::Errno::EIO);
+        assert_eq!(StoreError::File(refused).help(), None);
+    }
+
+    /// As a user who may do nothing that permissions forbid.
+    fn as_nobody<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+        // Of the thread alone, which ends with it.
+        let inside = || {
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+            act()
+        };
+        std::thread::scope(|scope| scope.spawn(inside).join().unwrap())
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_an_error_and_not_taken_for_absent() {
+        let machine = Machine::new();
+        let store = machine.store();
+        let live = machine.activate(&store, &[("a/b", "1")]);
+        let chmod = |path: &str, mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs::set_permissions(machine.path(path), mode).unwrap();
+        };
+        chmod("", 0o755);
+        chmod("secrets.d/1", 0o755);
+        let name = Name::new("a/b").unwrap();
+        let looks = |there: bool| {
+            assert_eq!(
+                as_nobody(|| store.live(&machine.symlink()).map(|live| live.is_some())).ok(),
+                there.then_some(true)
+            );
+        };
+        looks(true);
+        assert_eq!(as_nobody(|| live.owner(&name)).unwrap(), Some(current_user()));
+        chmod("secrets.d/1/a", 0);
+        assert!(as_nobody(|| live.owner(&name)).is_err());
+        chmod("secrets.d/1", 0);
+        looks(false);
+        chmod("secrets.d/1", 0o755);
+        chmod("secrets.d/1/a", 0o755);
+        let on_a_file = LiveGeneration::find(&machine.path("secrets.d/1/a/b"), &machine.symlink());
+        assert!(on_a_file.is_err());
+    }
+
+    #[test]
+    fn an_installed_file_is_read_with_its_access_as_it_is() {
+        let machine = Machine::new();
+        let live = machine.activate(&machine.store(), &[("a/b", "the value")]);
+        let read = |name| live.read(&Name::new(name).unwrap()).unwrap();
+        let found = read("a/b").unwrap();
+        assert_eq!(found.content.expose(), b"the value");
+        assert_eq!((found.ownership, found.mode), (current_user(), Mode(0o440)));
+        assert!(read("a").is_none() && read("c").is_none());
     }
 
     #[test]

@@ -12,8 +12,11 @@ use std::process::{Command, ExitStatus, Stdio};
 use super::file::{FileError, words};
 use crate::changes::Units;
 use crate::diagnostic::Printable;
+use crate::plan::Plan;
 pub use user::UserUnitsError;
 
+/// Where switch-to-configuration looks for lists of units.
+pub const LISTS: &str = "/run/nixos";
 /// The exit status of `systemctl` when a unit is not there.
 const NO_SUCH_UNIT: i32 = 5;
 
@@ -44,6 +47,14 @@ pub enum UnitsError {
     Unknown { verb: &'static str, unit: String },
 }
 
+impl UnitsError {
+    /// No unit was told, because there was nothing to tell it by.
+    #[must_use]
+    pub fn is_nobody_asked(&self) -> bool {
+        matches!(self, Self::Start { .. })
+    }
+}
+
 impl Channel {
     #[must_use]
     pub fn new(via_systemctl: bool, dry: bool) -> Self {
@@ -71,6 +82,20 @@ pub struct Messenger {
 }
 
 impl Messenger {
+    /// Whether telling the units of this plan, and those that are still to be told, may take other programs.
+    #[must_use]
+    pub fn may_run_programs(&self, plan: &Plan, untold: &Units) -> bool {
+        let told_by_systemctl = self.channel == Channel::Systemctl && !self.user_mode;
+        let takes = |units: &[String], users: &[String]| {
+            (told_by_systemctl && !units.is_empty()) || !users.is_empty()
+        };
+        takes(&untold.restart, &untold.restart_user)
+            || takes(&untold.reload, &[])
+            || plan.targets().any(|target| {
+                takes(&target.restart_units, &target.restart_user_units) || takes(&target.reload_units, &[])
+            })
+    }
+
     /// Tells of every unit of the machine. Everything is tried; the failures are returned.
     #[must_use]
     pub fn tell(&self, units: &Units) -> Vec<UnitsError> {
@@ -101,12 +126,12 @@ fn tell(units: &Units, channel: Channel) -> Vec<UnitsError> {
             return Vec::new();
         }
         Channel::Lists => [
-            append("/run/nixos/activation-restart-list", &units.restart),
-            append("/run/nixos/activation-reload-list", &units.reload),
+            append("activation-restart-list", &units.restart),
+            append("activation-reload-list", &units.reload),
         ],
         Channel::DryLists => [
-            append("/run/nixos/dry-activation-restart-list", &units.restart),
-            append("/run/nixos/dry-activation-reload-list", &units.reload),
+            append("dry-activation-restart-list", &units.restart),
+            append("dry-activation-reload-list", &units.reload),
         ],
     };
     told.into_iter().filter_map(Result::err).collect()
@@ -168,18 +193,18 @@ fn append(list: &str, units: &[String]) -> Result<(), UnitsError> {
     if units.is_empty() {
         return Ok(());
     }
-    let path = Path::new(list);
+    let path = Path::new(LISTS).join(list);
     let lines = units.join("\n") + "\n";
-    let mut file = match OpenOptions::new().append(true).create(true).mode(0o600).open(path) {
+    let mut file = match OpenOptions::new().append(true).create(true).mode(0o600).open(&path) {
         Ok(file) => file,
         // There is no directory for lists. Any other answer does not say that nobody reads them.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(FileError::io("open", path, error).into()),
+        Err(error) => return Err(FileError::io("open", &path, error).into()),
     };
-    let before = file.metadata().map_err(|error| FileError::io("look at", path, error))?.len();
+    let before = file.metadata().map_err(|error| FileError::io("look at", &path, error))?.len();
     file.write_all(lines.as_bytes()).map_err(|error| {
         // Half a name would be joined to the next one that somebody appends. The first failure is the one to tell.
         file.set_len(before).ok();
-        FileError::io("write to", path, error).into()
+        FileError::io("write to", &path, error).into()
     })
 }

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
 use nix::sys::stat::Mode;
 
@@ -83,32 +84,36 @@ impl Store {
                 problems.extend(removed.err().map(UntoldError::NotRemoved));
                 continue;
             }
-            // Also if it is damaged: it is to go with the others, or it would be told of for ever.
-            untold.notes.insert(note);
             match note.read(&untold.root) {
-                Ok(units) => untold.units.add(&units),
+                Ok(Some(units)) => untold.units.add(&units),
+                Ok(None) => continue,
                 Err(error) => problems.push(error),
             }
+            // Also if it is damaged: it is to go with the others, or it would be told of for ever.
+            untold.notes.insert(note);
         }
         Ok((untold, problems))
     }
 }
 
 impl Untold {
-    /// The units that runs before have not told of the live generation below `mount_point`. It changes nothing, for dry
-    /// runs.
-    ///
-    /// # Errors
-    /// When the notes cannot be looked for, or read.
-    pub fn before(mount_point: &Path, live: &LiveGeneration) -> Result<Units, UntoldError> {
-        let root = Directory::open(mount_point).map_err(UntoldError::Unreadable)?;
-        let mut units = Units::default();
-        for note in notes_in(&root).map_err(UntoldError::Unreadable)? {
-            if note.generation <= live.number() {
-                units.add(&note.read(&root)?);
+    /// The units that runs before have not told of the live generation below `mount_point`, and what is wrong with their
+    /// notes. It changes nothing, for dry runs.
+    #[must_use]
+    pub fn before(mount_point: &Path, live: &LiveGeneration) -> (Units, Vec<UntoldError>) {
+        let (mut units, mut problems) = (Units::default(), Vec::new());
+        let found = Directory::open(mount_point).and_then(|root| notes_in(&root).map(|notes| (root, notes)));
+        let (root, notes) = match found {
+            Ok(found) => found,
+            Err(error) => return (units, vec![UntoldError::Unreadable(error)]),
+        };
+        for note in notes.iter().filter(|note| note.generation <= live.number()) {
+            match note.read(&root) {
+                Ok(read) => read.iter().for_each(|read| units.add(read)),
+                Err(error) => problems.push(error),
             }
         }
-        Ok(units)
+        (units, problems)
     }
 
     /// All units that are to be told.
@@ -180,18 +185,22 @@ impl Note {
         Some(Self { generation: parse_number(OsStr::from_bytes(number))?, audience })
     }
 
-    fn read(self, root: &Directory) -> Result<Units, UntoldError> {
+    /// None when it is gone: a run that tells the units of users has no lock, and they were told since it was found.
+    fn read(self, root: &Directory) -> Result<Option<Units>, UntoldError> {
         let name = self.file_name();
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let unreadable = |error| UntoldError::Unreadable(error);
-        let fd = fcntl::openat(root, name.as_os_str(), flags, Mode::empty())
-            .map_err(|errno| unreadable(root.failed("read", &name, errno)))?;
+        let fd = match fcntl::openat(root, name.as_os_str(), flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(unreadable(root.failed("read", &name, errno))),
+        };
         let file = File::from(fd);
         let metadata = file.metadata().map_err(|error| unreadable(root.failed("look at", &name, error)))?;
         let path = root.path().join(&name);
         let text = read_open(file, &metadata, LIMIT)
             .map_err(|cause| unreadable(FileError { action: "read", path: path.clone(), cause }))?;
-        serde_json::from_slice(text.expose()).map_err(|error| UntoldError::Damaged {
+        serde_json::from_slice(text.expose()).map(Some).map_err(|error| UntoldError::Damaged {
             path,
             line: error.line(),
             column: error.column(),
@@ -209,4 +218,19 @@ impl Note {
 
 fn notes_in(root: &Directory) -> Result<BTreeSet<Note>, FileError> {
     Ok(root.names()?.iter().filter_map(|name| Note::of_name(name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_that_goes_before_it_is_read_was_told_and_one_that_cannot_be_read_was_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Directory::open(dir.path()).unwrap();
+        let note = Note { generation: 1, audience: Audience::Users };
+        assert!(note.read(&root).unwrap().is_none());
+        std::fs::create_dir(dir.path().join(note.file_name())).unwrap();
+        assert!(matches!(note.read(&root), Err(UntoldError::Unreadable(_))));
+    }
 }

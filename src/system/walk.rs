@@ -48,7 +48,7 @@ pub enum PathError {
     UntrustedSymlink { action: &'static str, path: PathBuf, symlink: PathBuf },
     #[error("cannot {action} '{}': it has '..' below a directory that others than root can write", path.display())]
     UntrustedParent { action: &'static str, path: PathBuf },
-    #[error("cannot {action} '{}': it leads into '{}', and a copy has to lie outside of it", path.display(), store.display())]
+    #[error("cannot {action} '{}': it leads into '{}', and has to lie outside of it", path.display(), store.display())]
     IntoStore { action: &'static str, path: PathBuf, store: PathBuf },
     #[error("cannot {action} '{}': it is '{}' by another name, which leads to the secrets", path.display(), symlink.display())]
     LiveLink { action: &'static str, path: PathBuf, symlink: PathBuf },
@@ -62,7 +62,24 @@ pub(super) struct Errand<'p> {
     pub action: &'static str,
     pub path: &'p Path,
     pub trust: Trust,
+    /// What the way may not lead to.
+    pub off_limits: Option<OffLimits<'p>>,
 }
+
+/// A store, as the kernel knows it: whatever its path is called, nothing is put into it that way, and the link to its
+/// live generation is not replaced.
+#[derive(Clone, Copy)]
+pub struct OffLimits<'s> {
+    mount_point: &'s Path,
+    /// None where there is no such directory.
+    root: Option<Identity>,
+    symlink: &'s Path,
+    /// Of the directory that the link to the live generation lies in.
+    beside: Option<Identity>,
+}
+
+/// The number of a file system, and of a directory on it.
+type Identity = (libc::dev_t, libc::ino_t);
 
 /// The directory that a path lies in, and the path's name there.
 pub(super) struct Place<'p> {
@@ -84,6 +101,15 @@ pub(super) enum Missing {
     Left,
 }
 
+impl<'s> OffLimits<'s> {
+    /// Of the store at `mount_point`, to whose live generation `symlink` leads.
+    pub fn of(mount_point: &'s Path, symlink: &'s Path) -> Self {
+        // What is not there is not arrived at.
+        let found = |path: &Path| stat::stat(path).ok().map(|found| identity(&found));
+        Self { mount_point, root: found(mount_point), symlink, beside: symlink.parent().and_then(found) }
+    }
+}
+
 impl<'p> Errand<'p> {
     /// The place, cleared of what a killed run left beside it; none when its directory is missing and is to stay so.
     pub fn go(self, missing: Missing) -> Result<Option<Place<'p>>, PathError> {
@@ -96,20 +122,30 @@ impl<'p> Errand<'p> {
     }
 
     fn walk(self, missing: Missing, clears: bool) -> Result<Option<Place<'p>>, PathError> {
-        let Self { action, path, trust } = self;
+        let Self { action, path, trust, .. } = self;
         let (true, Some(parent), Some(name)) = (path.is_absolute(), path.parent(), path.file_name()) else {
             return Err(PathError::NotAPath { action, path: path.to_owned() });
         };
         let here = Directory::root()?;
         let found = here.stat()?;
         let steps = VecDeque::new();
-        let mut walk = Walk { errand: self, here, found, steps, symlinks: 0, way_is_roots: true, clears };
+        let mut walk = Walk {
+            errand: self,
+            here,
+            found,
+            steps,
+            symlinks: 0,
+            way_is_roots: true,
+            in_store: false,
+            clears,
+        };
         walk.go_on(parent);
         while let Some(step) = walk.steps.pop_front() {
             if !walk.step(&step, missing)? {
                 return Ok(None);
             }
         }
+        walk.check_limits(Some(name))?;
         let trusted = walk.is_trusted() || trust == Trust::Anyone;
         let Walk { here: parent, .. } = walk;
         if clears {
@@ -164,6 +200,8 @@ struct Walk<'p> {
     symlinks: u32,
     /// Nobody but root could have changed the way to `here`. What is in it may be another matter.
     way_is_roots: bool,
+    /// `here` is the root of the store that is off limits, or below it.
+    in_store: bool,
     /// Whether to clear away what a killed run left.
     clears: bool,
 }
@@ -190,6 +228,7 @@ impl Walk<'_> {
         let fd = match fcntl::openat(&self.here, name, flags, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::ENOENT) => {
+                self.check_limits(None)?;
                 let Missing::Created { last, others } = missing else {
                     if self.clears {
                         cleared(&self.here, name, missing)?;
@@ -210,9 +249,16 @@ impl Walk<'_> {
                 if self.clears
                     && let Err(error) = remove_stale(&self.here, name)
                 {
-                    tracing::warn!("{error}");
+                    // In the sandbox, what another run is only just making cannot be taken for left behind.
+                    if error.errno() == Some(libc::EACCES) {
+                        tracing::debug!("{error}");
+                    } else {
+                        tracing::warn!("{error}");
+                    }
                 }
+                let leaves_store = name == ".." && self.is_root_of_store();
                 self.enter(Directory::at(fd, at), &found);
+                self.in_store &= !leaves_store;
             }
             Kind::Symlink => {
                 self.check_symlink(&found, &at)?;
@@ -232,6 +278,26 @@ impl Walk<'_> {
         self.way_is_roots &= only_root_could_have_put(found, &self.found);
         self.here = directory;
         self.found = *found;
+        self.in_store |= self.is_root_of_store();
+    }
+
+    fn is_root_of_store(&self) -> bool {
+        let root = self.errand.off_limits.and_then(|limits| limits.root);
+        root.is_some_and(|root| root == identity(&self.found))
+    }
+
+    /// Whether something may be made in `here`; at the end of the way, under that name.
+    fn check_limits(&self, name: Option<&OsStr>) -> Result<(), PathError> {
+        let Errand { action, path, off_limits: Some(limits), .. } = self.errand else { return Ok(()) };
+        let path = path.to_owned();
+        if self.in_store {
+            return Err(PathError::IntoStore { action, path, store: limits.mount_point.to_owned() });
+        }
+        let is_beside = limits.beside.is_some_and(|beside| beside == identity(&self.found));
+        if is_beside && name.is_some() && name == limits.symlink.file_name() {
+            return Err(PathError::LiveLink { action, path, symlink: limits.symlink.to_owned() });
+        }
+        Ok(())
     }
 
     fn follow(&mut self, target: &Path, at: &Path) -> Result<(), PathError> {
@@ -243,6 +309,7 @@ impl Walk<'_> {
             self.here = Directory::root()?;
             self.found = self.here.stat()?;
             self.way_is_roots = true;
+            self.in_store = false;
         }
         self.go_on(target);
         Ok(())
@@ -315,6 +382,10 @@ fn only_root_could_have_put(thing: &FileStat, holder: &FileStat) -> bool {
     only_root_writes(holder) || (holder.st_uid == 0 && sticky && thing.st_uid == 0)
 }
 
+fn identity(found: &FileStat) -> Identity {
+    (found.st_dev, found.st_ino)
+}
+
 fn only_root_writes(directory: &FileStat) -> bool {
     directory.st_uid == 0 && directory.st_mode & 0o022 == 0
 }
@@ -338,6 +409,11 @@ impl PathError {
         let Self::File(error) = self else { return false };
         let collisions = [Errno::ENOENT, Errno::EEXIST, Errno::ENOTEMPTY];
         collisions.iter().any(|errno| error.errno() == Some(*errno as i32))
+    }
+
+    /// Nothing was ever put at the path: it is off limits.
+    pub(super) fn is_off_limits(&self) -> bool {
+        matches!(self, Self::IntoStore { .. } | Self::LiveLink { .. })
     }
 
     /// What is at the path cannot be what was put there: others have changed the way to it.
@@ -365,7 +441,7 @@ impl PathError {
                 symlink.display()
             )),
             Self::IntoStore { store, .. } => {
-                Some(format!("set its path to where the file is to be, outside of '{}'", store.display()))
+                Some(format!("give the secret a path that leads outside of '{}'", store.display()))
             }
             Self::LiveLink { .. } => Some("give the secret another path".into()),
             Self::UntrustedParent { .. } => Some("give the secret a path without '..'".into()),

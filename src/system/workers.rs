@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::secret::wipe_stack;
+
 /// `work` on each item, on `count` threads at most; results in the items' order. The calling thread works, too.
 pub fn map<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if count.min(items.len()) <= 1 {
@@ -19,7 +21,12 @@ pub fn map<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&T) -> R +
     };
     let mut results: Vec<(usize, R)> = thread::scope(|scope| {
         // A thread that cannot be started is no reason to fail: the others do its part.
-        let start = |_| thread::Builder::new().spawn_scoped(scope, worker).ok();
+        let wiped = || {
+            let done = worker();
+            wipe_stack();
+            done
+        };
+        let start = |_| thread::Builder::new().spawn_scoped(scope, wiped).ok();
         let threads: Vec<_> = (1..count.min(items.len())).filter_map(start).collect();
         let mut results = worker();
         for thread in threads {

@@ -382,12 +382,12 @@ fn a_second_run_waits_for_the_first_and_says_so_while_another_mount_point_goes_o
     assert_eq!(machine.shell("cat /run/secrets-for-users/a"), API_KEY);
     assert_eq!(
         machine.shell(LIVE),
-        format!("/run/secrets.d/2\n1\n2\n{USER}"),
+        format!("/run/secrets.d/2\n.untold-2\n1\n2\n{USER}"),
         "the first is not done, the second has not begun"
     );
     machine.shell("echo go > /mnt/pipe");
     assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
-    assert_eq!(machine.shell("readlink /run/secrets; ls /run/secrets.d"), "/run/secrets.d/3\n3");
+    assert_eq!(machine.shell("readlink /run/secrets; ls -A /run/secrets.d"), "/run/secrets.d/3\n3");
 }
 
 /// Manifests of which one secret or template fails, and what is said about it.

@@ -232,6 +232,26 @@ fn the_reference_has_every_field_of_the_json_and_no_other() {
     }
 }
 
+/// A promise that is shown by a test which was renamed or removed is shown by nothing.
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let page = document("threat-model.md");
+    let promises = between(&page, "## Promises\n", "\n## ");
+    let mut named = 0;
+    for row in promises.lines().filter(|row| row.starts_with("| ") && !row.starts_with("| promise")) {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let tests: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test in: {row}");
+        for test in tests {
+            let (module, function) = test.split_once("::").unwrap_or((test, ""));
+            let source = fs::read_to_string(repository(&format!("tests/it/{module}.rs"))).expect(test);
+            assert!(source.contains(&format!("fn {function}")), "{test}");
+            named += 1;
+        }
+    }
+    assert!(named > 10, "only {named} tests are named");
+}
+
 #[test]
 fn every_addition_is_shown_by_tests_that_are_there() {
     let page = document("compatibility.md");
@@ -248,6 +268,7 @@ fn every_addition_is_shown_by_tests_that_are_there() {
         assert!(!names.is_empty(), "{row}");
         for (kind, name) in names {
             let places = match kind {
+                "it" if name.contains('/') => vec![name.clone()],
                 "it" => vec![format!("tests/it/{name}.rs")],
                 _ => ["configurations", "mistakes", "unbuildable"]
                     .map(|folder| format!("tests/nix/{folder}/{name}.nix"))

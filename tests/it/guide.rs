@@ -84,6 +84,15 @@ fn the_examples_of_the_tools_are_what_they_print() {
     assert_eq!(shown, BTreeSet::from(tools));
 }
 
+#[test]
+fn every_section_of_the_guide_is_in_its_table_of_contents() {
+    let guide = fs::read_to_string(repository("docs/secrets-management.md")).unwrap();
+    let listed =
+        guide.lines().filter_map(|line| line.strip_prefix("* [")?.split_once("](#")).map(|entry| entry.0);
+    let sections = guide.lines().filter_map(|line| line.strip_prefix("## "));
+    assert_eq!(listed.collect::<Vec<_>>(), sections.collect::<Vec<_>>());
+}
+
 /// A link in a document leads to a file that is there, and to a heading that it has.
 #[test]
 fn links_between_documents_lead_somewhere() {

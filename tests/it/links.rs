@@ -512,18 +512,41 @@ fn a_copy_goes_when_nobody_asks_for_it_also_after_a_reboot() {
 fn a_manifest_without_secrets_clears_away_the_last_ones_and_the_list_also_after_a_reboot() {
     let Some(machine) = Machine::new() else { return };
     let nothing = manifest(&[], &[]);
-    for reboot in ["", REBOOT] {
+    let clears = |there: &str, after: &str| {
         machine.activate(&manifest(&[at("a", "/etc/app/link"), copied("b", "/etc/app/copy")], &[]));
         assert_ne!(machine.look(LIST), "", "what the unit is conditioned on");
-        machine.shell(reboot);
-        machine.activate(&nothing);
-        assert_eq!(machine.shell("find /etc/app ! -type d"), "", "{reboot}");
-        assert_eq!(machine.look(LIST), "", "{reboot}");
-        assert_eq!(machine.shell("find /run/secrets.d/ ! -type d"), "", "the last generation: {reboot}");
-        let generation = machine.shell("readlink /run/secrets; ls -A /run/secrets.d");
-        machine.activate(&nothing);
-        assert_eq!(machine.shell("readlink /run/secrets; ls -A /run/secrets.d"), generation, "{reboot}");
-    }
+        machine.shell(after);
+        for _ in 0..2 {
+            machine.activate(&nothing);
+            assert_eq!(machine.shell("find /etc/app ! -type d"), "", "{after}");
+            assert_eq!(machine.look(LIST), "", "{after}");
+            let seen = machine.shell(
+                "readlink /run/secrets; find /run/secrets.d/ ! -type d; ls -A /run/secrets.d; grep -c ' /run/secrets' /proc/mounts",
+            );
+            assert_eq!(seen, there, "{after}");
+        }
+    };
+    clears("/run/secrets.d/2\n2\n1", "");
+    // Nothing is live, and nothing is made: no store, and no link to it. The directory is what was locked.
+    clears("0", REBOOT);
+    clears("/run/elsewhere\n0", &format!("{REBOOT}; ln -s /run/elsewhere /run/secrets"));
+    machine.shell("rm /run/secrets");
+    // What a first run left that was killed before it was live.
+    machine.activate(&without_links());
+    machine.shell("rm /run/secrets");
+    machine.activate(&nothing);
+    assert_eq!(machine.shell("ls -A /run; ls -A /run/secrets.d"), "secrets.d");
+}
+
+#[test]
+fn the_first_secret_after_the_last_ones_were_cleared_away_is_a_first_activation() {
+    let Some(machine) = Machine::new() else { return };
+    machine.shell("mkdir -p /run/nixos");
+    machine.activate(&one(at("a", "/etc/app/key")));
+    machine.shell(&format!("{REBOOT}; mkdir /run/nixos"));
+    machine.activate(&manifest(&[], &[]));
+    machine.activate(&one(with(secret("a", "api_key"), json!({"restartUnits": ["x.service"]}))));
+    assert_eq!(machine.shell("ls -A /run/nixos; readlink /run/secrets"), "/run/secrets.d/1");
 }
 
 #[test]
@@ -734,21 +757,52 @@ fn a_copy_stays_when_it_is_asked_for_by_another_name_of_its_path() {
 }
 
 #[test]
-fn a_copy_that_would_lie_in_the_store_by_another_name_is_refused() {
+fn what_would_lie_in_the_store_by_another_name_is_refused() {
     let Some(machine) = Machine::new() else { return };
     with_var_run(&machine);
     machine.activate(&without_links());
+    // Neither leads anywhere yet, and both would be made.
+    machine.shell("ln -s /run/secrets.d/new /var/dangling; ln -s secrets.d/7/deep /run/relative");
     let before = machine.shell("find /run -printf '%p %C@\n'");
-    for path in ["/var/run/secrets/b", "/var/run/secrets.d/1/b/c", "/var/run/secrets.d/b"] {
-        let ran = machine.run(&one(copied("a", path)));
-        let error = format!(
-            "sops-install-secrets: error: cannot write '{path}': it leads into '/run/secrets.d', and a copy has to lie outside of it\n  \
-             secret 'a' is in place all the same, at '/run/secrets/a'\n\
-             help: set its path to where the file is to be, outside of '/run/secrets.d'\n"
-        );
-        assert_eq!(ran, Answer { code: Some(1), stdout: String::new(), stderr: error });
-        assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before);
+    for path in [
+        "/var/run/secrets/a",
+        "/var/run/secrets/b",
+        "/var/run/secrets.d/1/a",
+        "/var/run/secrets.d/1/b/c",
+        "/var/run/secrets.d/b",
+        "/var/dangling/b",
+        "/var/dangling/b/c",
+        "/var/run/relative/b",
+    ] {
+        for (secret, action) in [(at("a", path), "link"), (copied("a", path), "write")] {
+            let error = refused_in_store(action, path);
+            assert_eq!(machine.run(&one(secret)), error);
+            assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before, "{path}");
+            assert_eq!(machine.look(LIST), "", "{path}: nothing is remembered of it");
+        }
     }
+    assert_eq!(machine.shell("cat /run/secrets/a"), API_KEY);
+}
+
+#[test]
+fn a_link_into_a_generation_by_its_number_is_refused() {
+    let Some(machine) = Machine::new() else { return };
+    machine.activate(&without_links());
+    let before = machine.shell("find /run -printf '%p %C@\n'");
+    for path in ["/run/secrets.d/1/a", "/run/secrets.d/1/b", "/run/secrets.d/b", "/run/secrets.d/7/b"] {
+        assert_eq!(machine.run(&one(at("a", path))), refused_in_store("link", path));
+        assert_eq!(machine.shell("find /run -printf '%p %C@\n'"), before, "{path}");
+    }
+}
+
+/// That nothing is put at `path`.
+fn refused_in_store(action: &str, path: &str) -> Answer {
+    let stderr = format!(
+        "sops-install-secrets: error: cannot {action} '{path}': it leads into '/run/secrets.d', and has to lie outside of it\n  \
+         secret 'a' is in place all the same, at '/run/secrets/a'\n\
+         help: give the secret a path that leads outside of '/run/secrets.d'\n"
+    );
+    Answer { code: Some(1), stdout: String::new(), stderr }
 }
 
 #[test]

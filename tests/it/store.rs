@@ -190,7 +190,7 @@ fn activate(activation: &Activation) -> Result<String, String> {
             Some(Link { path, target: symlink.join(&secret.name), ownership: owner(secret) })
         })
         .collect();
-    let linked = links.iter().filter_map(|wanted| link::link(wanted, Trust::RootOnly).err());
+    let linked = links.iter().filter_map(|wanted| link::link(wanted, Trust::RootOnly, None).err());
     failed.extend(linked.map(|error| error.to_string()));
     failed.extend(store.prune(&live, activation.keep).iter().map(ToString::to_string));
     for error in failed {

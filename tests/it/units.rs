@@ -232,11 +232,16 @@ fn a_dry_run_says_what_a_killed_run_has_not_told_and_leaves_that_to_the_next_run
     machine.activate(&unchanged);
     killed_before_telling(&machine, 1, &json!({"reload": ["x.service"], "restart_user": ["y.service"]}));
     killed_before_telling(&machine, 2, &json!({"restart": ["never.service"]}));
+    machine.write("/run/secrets.d/.untold-0", "{");
     let mut program = machine.program(&unchanged);
     let before = machine.snapshot();
     let dry = answer(program.env(UNIT_MODE.0, UNIT_MODE.1).env("NIXOS_ACTION", "dry-activate"));
-    assert_eq!(dry, Answer::said("", "would reload x.service\nwould restart y.service of users\n"));
+    let expected = "sops-install-secrets: warning: a run that was killed has not told all units, and it is not known which: \
+                    '/run/secrets.d/.untold-0' is damaged: line 1, column 1\n\
+                    would reload x.service\nwould restart y.service of users\n";
+    assert_eq!(dry, Answer::said("", expected));
     assert_eq!(machine.snapshot(), before);
+    machine.shell("rm /run/secrets.d/.untold-0");
     let ran = answer(machine.program(&unchanged).env(UNIT_MODE.0, UNIT_MODE.1));
     assert_eq!(ran, Answer::silent());
     assert_eq!(
@@ -272,4 +277,21 @@ fn units_that_systemd_does_not_take_and_notes_that_are_damaged_are_told_of_once(
     assert_eq!(said, Answer { code: Some(1), stdout: String::new(), stderr: expected.into() });
     assert_eq!(run(), Answer::silent());
     assert_eq!(machine.shell("ls -A /run/secrets.d"), "1");
+}
+
+/// What could be told to nobody is not lost: the next run tells it.
+#[test]
+fn units_stay_noted_while_there_is_nothing_to_tell_them_by() {
+    let Some(machine) = Machine::new() else { return };
+    systemctl(&machine, "echo $* >> /mnt/calls");
+    machine.activate(&a("api_key", json!({})));
+    killed_before_telling(&machine, 1, &json!({"restart": ["x.service"]}));
+    let mut nowhere = machine.command("PATH=/nowhere; exec /mnt/bin/sops-install-secrets /mnt/manifest.json");
+    let ran = answer(nowhere.env(UNIT_MODE.0, UNIT_MODE.1));
+    assert!(ran.stderr.contains("cannot run 'systemctl try-restart': no such file or directory"), "{ran:?}");
+    let look = "ls -A /run/secrets.d; cat /mnt/calls";
+    assert_eq!(machine.shell(look), ".untold-1\n1");
+    let ran = answer(machine.program(&a("api_key", json!({}))).env(UNIT_MODE.0, UNIT_MODE.1));
+    assert_eq!(ran, Answer::silent());
+    assert_eq!(machine.shell(look), "1\n--no-block try-restart x.service");
 }

@@ -233,3 +233,21 @@ fn the_place_of_a_section_is_its_line() {
         ("s", ("[", "]"), Place { line: 1, column: 1 })
     );
 }
+
+#[test]
+fn a_place_in_yaml_shows_how_the_key_is_quoted_and_whether_its_value_is_encrypted() {
+    let keys = "m:\n 'a': ENC[x]\n \"b\": ENC[x]\n c: ENC[x]\n 'd': {}\n \"e\": x\n f: x\n";
+    let text = keys.to_owned() + &with_keys(Format::Yaml, &[], 1);
+    let document = Document::parse(Format::Yaml, SecretBytes::from(text.as_bytes())).ok().unwrap();
+    let around = |key: &str| {
+        let place = document.place_of(&KeyPath::new(key)).unwrap();
+        (place.around.0, place.around.1, place.levels)
+    };
+    assert_eq!(around("m"), ("", ":", 1));
+    assert_eq!(around("m/a"), ("'", "': ENC[…]", 2));
+    assert_eq!(around("m/b"), ("\"", "\": ENC[…]", 2));
+    assert_eq!(around("m/c"), ("", ": ENC[…]", 2));
+    assert_eq!(around("m/d"), ("'", "':", 2));
+    assert_eq!(around("m/e"), ("\"", "\": …", 2));
+    assert_eq!(around("m/f"), ("", ": …", 2));
+}

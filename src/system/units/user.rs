@@ -55,6 +55,14 @@ pub enum UserUnitsError {
     Failed { uid: Uid, words: Option<String> },
 }
 
+impl UserUnitsError {
+    /// No manager was told, because there was nothing to tell it by, or it was not safe.
+    #[must_use]
+    pub fn is_nobody_asked(&self) -> bool {
+        matches!(self, Self::NoSystemctl | Self::Terminal)
+    }
+}
+
 fn said(words: Option<&str>) -> String {
     words.map(|words| format!(": {words}")).unwrap_or_default()
 }

@@ -18,6 +18,9 @@ use sops_activate::sops::tree::{Entry, Item, Map, Value};
 use super::originals::{self, Original};
 use super::trees::{self, Leaf};
 
+/// Keys that are looked for in every file.
+const PATHS: [&str; 7] = ["", "a", "a/b", "list/0", "data", "DEFAULT/a", "nested/deep/0"];
+
 pub fn run(format: Format, file: &[u8]) {
     let Some(document) = parse(format, file) else { return };
     // Only where the MAC is one that was sealed can the file open.
@@ -38,10 +41,26 @@ pub fn run(format: Format, file: &[u8]) {
 
 fn parse(format: Format, file: &[u8]) -> Option<Document<Sealed>> {
     match Document::parse(format, SecretBytes::from(file)) {
-        Ok(document) => Some(document),
+        Ok(document) => {
+            places(&document, file);
+            Some(document)
+        }
         Err(error) => {
             assert!(!error.to_string().is_empty());
             None
+        }
+    }
+}
+
+/// What may be shown of a key lies in the file, and is no more than its name.
+fn places(document: &Document<Sealed>, file: &[u8]) {
+    let lines = file.split(|byte| *byte == b'\n').count();
+    for path in PATHS {
+        let key = KeyPath::new(path);
+        if let Some(found) = document.place_of(&key) {
+            assert!(found.place.line as usize <= lines || file.contains(&b'\r'), "{:?}", found.place);
+            assert!(found.levels <= path.split('/').count());
+            assert!(path.split('/').any(|level| level == found.name), "{path:?} {:?}", found.name);
         }
     }
 }
@@ -109,7 +128,7 @@ fn same_scalar(a: &[u8], b: &[u8]) -> bool {
 
 /// Every value can be picked, or is told to be null.
 fn picks(document: &Document<Opened>) {
-    for path in ["", "a", "a/b", "list/0", "data", "DEFAULT/a", "nested/deep/0"] {
+    for path in PATHS {
         if document.pick(&KeyPath::new(path)).is_ok() {
             assert!(document.locate(&KeyPath::new(path)).is_ok());
         }

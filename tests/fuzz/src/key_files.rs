@@ -10,6 +10,9 @@ use std::sync::LazyLock;
 use sops_activate::keys::{Environment, Keyring, Sources};
 use sops_activate::secret::SecretBytes;
 
+/// Where a file with keys stands.
+const PREFIX: &str = "/dev/shm/sops-activate-fuzz-";
+
 pub fn identities(data: &[u8]) {
     let keyring = Keyring::collect(&Sources {
         environment: Environment { age_key: Some(SecretBytes::from(data)), ..Environment::default() },
@@ -21,7 +24,7 @@ pub fn identities(data: &[u8]) {
 pub fn ssh_keys(data: &[u8]) {
     // In memory, and one for all inputs: the keyring reads files.
     static PATH: LazyLock<PathBuf> =
-        LazyLock::new(|| PathBuf::from(format!("/dev/shm/sops-activate-fuzz-{}", std::process::id())));
+        LazyLock::new(|| PathBuf::from(format!("{PREFIX}{}", std::process::id())));
     File::create(&*PATH).unwrap().write_all(data).unwrap();
     let path = || vec![PATH.clone()];
     let keyring =
@@ -41,11 +44,14 @@ fn check(keyring: &Keyring, text: &[u8]) {
             assert!(recipient.is_ascii() && !recipient.contains("SECRET"));
         }
     }
-    // Twelve bytes in a row would be too much, unless they are words that the program has itself.
+    let messages = messages.replace(PREFIX, "").replace("SOPS_AGE_KEY", "");
+    // Twelve bytes in a row would be too much, unless they are words that the program has itself; no key is all in small
+    // letters.
     let own = ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY", "PUBLIC KEY", "age", "ssh", "SSH", "identit"];
     let told: BTreeSet<&[u8]> = messages.as_bytes().windows(12).collect();
     for window in text.windows(12).filter(|window| told.contains(window)) {
         let word = String::from_utf8_lossy(window);
-        assert!(own.iter().any(|own| word.contains(own)), "told: {messages}");
+        let is_prose = window.iter().all(|byte| byte.is_ascii_lowercase() || b" ,:;'-".contains(byte));
+        assert!(is_prose || own.iter().any(|own| word.contains(own)), "told: {messages}");
     }
 }

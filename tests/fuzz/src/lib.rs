@@ -1,7 +1,7 @@
 //! What is fuzzed, and what must hold for every input.
 //!
-//! Each target is a function of bytes that returns, or panics where a promise is broken. The binaries in `targets`
-//! hand it what LLVM's fuzzer finds; `replay.rs` hands it the corpus, in the program's ordinary tests. So an oracle is
+//! Each target is a function of bytes that returns, or panics where a promise is broken. `main.rs` hands it what LLVM's
+//! fuzzer finds; `replay.rs` hands it the corpus, in the program's ordinary tests. So an oracle is
 //! written once, and what it once found is tried on every run of the tests.
 
 mod age_header;
@@ -96,14 +96,4 @@ impl Target {
 /// The vectors and fixtures that open.
 pub fn sealed_files() -> impl Iterator<Item = (Format, &'static [u8])> {
     originals::all().iter().map(|original| (original.format, original.source.as_slice()))
-}
-
-/// Makes the `main` of a target's binary.
-#[macro_export]
-macro_rules! fuzz {
-    ($name:literal) => {
-        static TARGET: std::sync::LazyLock<$crate::Target> =
-            std::sync::LazyLock::new(|| $crate::Target::named($name));
-        libfuzzer_sys::fuzz_target!(|data: &[u8]| TARGET.run(data));
-    };
 }

@@ -54,13 +54,6 @@ pub fn yaml(data: &[u8]) {
     {
         return;
     }
-    // So are names of anchors that are no words.
-    let is_word = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    let mut names =
-        text.split(['&', '*']).skip(1).map(|rest| rest.split([' ', '\n']).next().unwrap_or_default());
-    if !names.all(is_word) {
-        return;
-    }
     let (Ok(ours), Ok(theirs)) = (Format::Yaml.read(text.as_bytes()), serde_yaml::from_str::<Yaml>(text))
     else {
         return;

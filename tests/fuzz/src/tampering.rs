@@ -11,7 +11,7 @@ const HEAD: &[u8] = b"ENC[AES256_GCM,";
 const TYPES: [&[u8]; 8] = [b"str", b"int", b"float", b"bool", b"time", b"comment", b"bytes", b"x"];
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 /// What is put between the lines of a file.
-const LINES: [&[u8]; 16] = [
+const LINES: [&[u8]; 20] = [
     b"# a comment",
     b"#ENC[AES256_GCM,data:,iv:,tag:,type:comment]",
     b"empty: \"\"",
@@ -28,6 +28,10 @@ const LINES: [&[u8]; 16] = [
     b"mac_only_encrypted = true",
     b"\"data\": \"\",",
     b"\"empty\": {\"a\": null},",
+    b"\"mac_only_encrypted\": true,",
+    b"\"encrypted_regex\": \"^a\",",
+    b"sops_unencrypted_suffix=a",
+    b"encrypted_suffix = a",
 ];
 
 pub fn run(data: &[u8]) {

@@ -11,6 +11,10 @@ pub fn run(data: &[u8]) {
         assert_eq!(strict, lenient);
     }
     for time in [strict, lenient].into_iter().flatten() {
+        // Go reads `24:60` as an offset, prints it as `25:00`, and cannot read that.
+        if time.offset.abs() > 24 * 60 + 59 {
+            continue;
+        }
         assert_eq!(Time::parse_rfc3339(&time.to_rfc3339_nano()), Some(time));
         assert_eq!(Time::parse_yaml(&time.to_rfc3339_nano()), Some(time));
         let seconds = Time { nanosecond: 0, ..time };

@@ -29,6 +29,7 @@ pub fn documents(source: &[u8], text: &str, start: usize) -> Result<Vec<Map>, Sy
         // Ours is reached first, and counts both kinds of collections together.
         flow_nesting_limit: MAX_DEPTH + 1,
         block_nesting_limit: MAX_DEPTH + 1,
+        emit_anchor_events: true,
     };
     let mut composer = Composer {
         source,
@@ -96,6 +97,7 @@ impl<'a> Composer<'a> {
             }
             Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), span),
             Event::Alias(anchor) => self.alias(anchor, span),
+            Event::Anchor(_, name) => anchor_name(&name, span),
             Event::SequenceStart(style, anchor, _) => self.start_container(
                 Container::list(style == StructureStyle::Flow, anchor, place(&span.start)),
                 span,
@@ -406,6 +408,16 @@ impl<'a> Composer<'a> {
             Text::owned(text.into_owned().into_bytes())
         }
     }
+}
+
+/// go-yaml ends the name at the first other character, and refuses what follows or takes it for the value. Aliases need
+/// no check: to these they are unknown.
+fn anchor_name(name: &str, span: &Span) -> Result<(), SyntaxError> {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+        return Ok(());
+    }
+    let problem = "an anchor with another character than letters, digits, '_' and '-' in its name";
+    Err(SyntaxError::new(place(&span.start), problem))
 }
 
 fn not_a_mapping(span: &Span) -> SyntaxError {

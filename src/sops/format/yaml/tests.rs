@@ -304,6 +304,25 @@ fn what_sops_refuses_is_refused_with_its_place() {
     assert!(read(b"a: \xff").is_err());
 }
 
+/// sops reads `a` of `&a:b` as the name and `:b` as the value, and refuses most others.
+#[test]
+fn anchors_have_names_that_sops_reads_alike() {
+    for name in ["a:b", "a:", "a?b", "a.b", "a?", "a%b", "a\"b", "a#b", "é"] {
+        for source in [
+            format!("k: &{name} c\n"),
+            format!("k: &{name}\n  l: c\nm: *{name}\n"),
+            format!("k: [&{name}]\n"),
+        ] {
+            let expected = "line 1, column 4: an anchor with another character than letters, digits, '_' and '-' in its name";
+            let expected =
+                if source.contains('[') { expected.replacen('4', "5", 1) } else { expected.to_owned() };
+            assert_eq!(failure(&source), expected, "{source:?}");
+        }
+    }
+    assert!(read(b"k: &a-b_1 c\nl: *a-b_1\n").is_ok());
+    assert!(read(b"k: {a: &- c, b: [&_ d, *_]}\n").is_ok());
+}
+
 #[test]
 fn a_merge_conflict_is_named() {
     for source in [

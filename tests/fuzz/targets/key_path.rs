@@ -1,3 +1,0 @@
-#![no_main]
-
-oracles::fuzz!("key_path");
