@@ -158,12 +158,16 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     done
 }
 
-/// Where something was placed before. Empty where that cannot be found out, which [`place_all`] tells.
-#[must_use]
-pub fn placed_before(memory: &Memory<'_>) -> Vec<PathBuf> {
-    let list =
-        memory.directory.and_then(|directory| List::load(directory, memory.mount_point, memory.trust).0);
-    list.iter().flat_map(List::entries).map(|entry| entry.path().to_owned()).collect()
+/// Where something was placed before. Empty where the list is not one to be believed, which [`place_all`] tells.
+///
+/// # Errors
+/// When that cannot be found out now; it may be a moment later.
+pub fn placed_before(memory: &Memory<'_>) -> Result<Vec<PathBuf>, PathError> {
+    let Some(directory) = memory.directory else { return Ok(Vec::new()) };
+    match List::load(directory, memory.mount_point, memory.trust) {
+        (_, Some(ListError::Path(error))) => Err(error),
+        (list, _) => Ok(list.iter().flat_map(List::entries).map(|entry| entry.path().to_owned()).collect()),
+    }
 }
 
 /// What is remembered of the path.

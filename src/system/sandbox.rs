@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -65,14 +66,14 @@ pub fn enter(needs: &Needs<'_>) -> Result<(), NoSandbox> {
     // Names of files may be read everywhere: a way to a place is walked step by step.
     let root = (PathBuf::from("/"), AccessFs::ReadDir.into());
     let places = [(&needs.links, LINKS), (&needs.files, FILES)];
-    let places = places.into_iter().flat_map(|(directories, rights)| {
-        directories.iter().flat_map(move |directory| {
-            let reached = reached(directory);
-            with_leftovers(&reached).into_iter().chain([reached]).map(move |path| (path, rights))
-        })
-    });
-    for (path, rights) in [root].into_iter().chain(places) {
-        *rules.entry(path).or_default() |= rights;
+    rules.extend([root]);
+    for (directories, rights) in places {
+        for directory in directories {
+            let reached = reached(directory)?;
+            for path in with_leftovers(&reached)?.into_iter().chain([reached]) {
+                *rules.entry(path).or_default() |= rights;
+            }
+        }
     }
 
     let mut ruleset = ruleset()?;
@@ -100,8 +101,9 @@ fn ruleset() -> Result<RulesetCreated, RulesetError> {
 }
 
 /// The directory in which the walk to `directory` can end up doing something: itself; or that in which the missing ones
-/// are to be made; or, for root, the first in which others could exchange what comes next.
-fn reached(directory: &Path) -> PathBuf {
+/// are to be made; or, for root, the first in which others could exchange what comes next. What cannot be looked at now
+/// may be on the way a moment later.
+fn reached(directory: &Path) -> Result<PathBuf, FileError> {
     let user = current_user().uid;
     let mut steps: VecDeque<OsString> = names(directory).collect();
     let mut here = PathBuf::from("/");
@@ -112,16 +114,14 @@ fn reached(directory: &Path) -> PathBuf {
             continue;
         }
         let next = here.join(&name);
-        let (Ok(above), Ok(found)) = (fs::symlink_metadata(&here), fs::symlink_metadata(&next)) else {
-            break;
-        };
+        let (Some(above), Some(found)) = (look(&here)?, look(&next)?) else { break };
         if user == 0 && may_exchange(&above, &found) {
             break;
         }
         if found.is_dir() {
             here = next;
         } else if found.is_symlink() && symlinks < SYMLINKS_FOLLOWED {
-            let Ok(target) = fs::read_link(&next) else { break };
+            let target = fs::read_link(&next).map_err(|error| FileError::io("read link", &next, error))?;
             symlinks += 1;
             if target.is_absolute() {
                 here = PathBuf::from("/");
@@ -131,7 +131,16 @@ fn reached(directory: &Path) -> PathBuf {
             break;
         }
     }
-    here
+    Ok(here)
+}
+
+/// What stands there, if anything does.
+fn look(path: &Path) -> Result<Option<Metadata>, FileError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(FileError::io("look at", path, error)),
+    }
 }
 
 fn names(path: &Path) -> impl Iterator<Item = OsString> {
@@ -149,11 +158,15 @@ fn may_exchange(above: &Metadata, found: &Metadata) -> bool {
 }
 
 /// The directories on the way to `directory` in which a killed run left something to be removed.
-fn with_leftovers(directory: &Path) -> Vec<PathBuf> {
-    let ancestors = directory.ancestors().filter_map(|path| Some((path.parent()?, path.file_name()?)));
-    let left =
-        ancestors.filter(|(parent, name)| fs::symlink_metadata(parent.join(private_name(name))).is_ok());
-    left.map(|(parent, _)| parent.to_owned()).collect()
+fn with_leftovers(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let mut left = Vec::new();
+    for path in directory.ancestors() {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        if look(&parent.join(private_name(name)))?.is_some() {
+            left.push(parent.to_owned());
+        }
+    }
+    Ok(left)
 }
 
 #[cfg(test)]
@@ -188,7 +201,7 @@ mod tests {
             ("shared/planted", if is_root { "shared" } else { "a" }),
         ] {
             let expected: PathBuf = root.join(expected).components().collect();
-            assert_eq!(reached(&root.join(directory)), expected, "{directory}");
+            assert_eq!(reached(&root.join(directory)).unwrap(), expected, "{directory}");
         }
     }
 }
