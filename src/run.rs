@@ -301,21 +301,19 @@ fn enter_sandbox(plan: &Plan, store: &Store, messenger: &Messenger, untold: &Uni
             .filter_map(|target| target.link.as_deref())
     };
     let memory = memory(plan, state);
-    // Where something was, and is to be removed, has to be known: a sandbox must not be in the way of it.
-    let before = match paths::placed_before(&memory) {
-        Ok(before) => before,
-        Err(error) => {
-            tracing::debug!("there is no sandbox: {}", Printable(&error.to_string()));
-            return;
-        }
+    // The lists of units, if somebody is there to read them.
+    let lists = Path::new(units::LISTS);
+    let (before, has_lists) = match (paths::placed_before(&memory), lists.try_exists()) {
+        (Ok(before), Ok(has_lists)) => (before, has_lists),
+        // What is not known now may be needed later.
+        (Err(error), _) => return tracing::debug!("there is no sandbox: {error}"),
+        (_, Err(error)) => return tracing::debug!("there is no sandbox: {error}"),
     };
     let mut links: Vec<&Path> =
         before.iter().map(PathBuf::as_path).chain(placed(InstallMode::Symlink)).collect();
     links.push(&plan.store.symlink_path);
     let mut files = of(placed(InstallMode::Copy).collect());
-    // The lists of units, if somebody is there to read them.
-    let lists = Path::new(units::LISTS);
-    files.extend(state.into_iter().chain(lists.exists().then_some(lists)).map(Path::to_owned));
+    files.extend(state.into_iter().chain(has_lists.then_some(lists)).map(Path::to_owned));
     let needs = Needs { store, links: of(links), files };
     if let Err(error) = sandbox::enter(&needs) {
         tracing::debug!("there is no sandbox: {error}");

@@ -158,14 +158,16 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     done
 }
 
-/// Where something was placed before.
+/// Where something was placed before. Empty where the list is not one to be believed, which [`place_all`] tells.
 ///
 /// # Errors
-/// Why that is not known.
-pub fn placed_before(memory: &Memory<'_>) -> Result<Vec<PathBuf>, ListError> {
+/// When that cannot be found out now; it may be a moment later.
+pub fn placed_before(memory: &Memory<'_>) -> Result<Vec<PathBuf>, PathError> {
     let Some(directory) = memory.directory else { return Ok(Vec::new()) };
-    let entries = List::look(directory, memory.mount_point, memory.trust)?;
-    Ok(entries.iter().map(|entry| entry.path().to_owned()).collect())
+    match List::load(directory, memory.mount_point, memory.trust) {
+        (_, Some(ListError::Path(error))) => Err(error),
+        (list, _) => Ok(list.iter().flat_map(List::entries).map(|entry| entry.path().to_owned()).collect()),
+    }
 }
 
 /// What is remembered of the path.

@@ -66,14 +66,13 @@ pub fn enter(needs: &Needs<'_>) -> Result<(), NoSandbox> {
     // Names of files may be read everywhere: a way to a place is walked step by step.
     let root = (PathBuf::from("/"), AccessFs::ReadDir.into());
     let places = [(&needs.links, LINKS), (&needs.files, FILES)];
-    let places = places.into_iter().flat_map(|(directories, rights)| {
-        directories.iter().map(move |directory| reached(directory).map(|reached| (reached, rights)))
-    });
-    rules.insert(root.0, root.1);
-    for place in places {
-        let (reached, rights) = place?;
-        for path in with_leftovers(&reached).into_iter().chain([reached]) {
-            *rules.entry(path).or_default() |= rights;
+    rules.extend([root]);
+    for (directories, rights) in places {
+        for directory in directories {
+            let reached = reached(directory)?;
+            for path in with_leftovers(&reached)?.into_iter().chain([reached]) {
+                *rules.entry(path).or_default() |= rights;
+            }
         }
     }
 
@@ -102,10 +101,8 @@ fn ruleset() -> Result<RulesetCreated, RulesetError> {
 }
 
 /// The directory in which the walk to `directory` can end up doing something: itself; or that in which the missing ones
-/// are to be made; or, for root, the first in which others could exchange what comes next.
-///
-/// # Errors
-/// When a step cannot be looked at: what the walk will find there is not known.
+/// are to be made; or, for root, the first in which others could exchange what comes next. What cannot be looked at now
+/// may be on the way a moment later.
 fn reached(directory: &Path) -> Result<PathBuf, FileError> {
     let user = current_user().uid;
     let mut steps: VecDeque<OsString> = names(directory).collect();
@@ -124,7 +121,7 @@ fn reached(directory: &Path) -> Result<PathBuf, FileError> {
         if found.is_dir() {
             here = next;
         } else if found.is_symlink() && symlinks < SYMLINKS_FOLLOWED {
-            let target = fs::read_link(&next).map_err(|error| FileError::io("read", &next, error))?;
+            let target = fs::read_link(&next).map_err(|error| FileError::io("read link", &next, error))?;
             symlinks += 1;
             if target.is_absolute() {
                 here = PathBuf::from("/");
@@ -137,7 +134,7 @@ fn reached(directory: &Path) -> Result<PathBuf, FileError> {
     Ok(here)
 }
 
-/// What is there; nothing is no error.
+/// What stands there, if anything does.
 fn look(path: &Path) -> Result<Option<Metadata>, FileError> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(found)),
@@ -161,11 +158,15 @@ fn may_exchange(above: &Metadata, found: &Metadata) -> bool {
 }
 
 /// The directories on the way to `directory` in which a killed run left something to be removed.
-fn with_leftovers(directory: &Path) -> Vec<PathBuf> {
-    let ancestors = directory.ancestors().filter_map(|path| Some((path.parent()?, path.file_name()?)));
-    let left =
-        ancestors.filter(|(parent, name)| fs::symlink_metadata(parent.join(private_name(name))).is_ok());
-    left.map(|(parent, _)| parent.to_owned()).collect()
+fn with_leftovers(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let mut left = Vec::new();
+    for path in directory.ancestors() {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        if look(&parent.join(private_name(name)))?.is_some() {
+            left.push(parent.to_owned());
+        }
+    }
+    Ok(left)
 }
 
 #[cfg(test)]
