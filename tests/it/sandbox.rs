@@ -78,6 +78,9 @@ fn outside_of_its_places_nothing_is_read_written_or_run() {
     let shadow = if nix::unistd::geteuid().is_root() { "/etc/shadow" } else { "/etc/passwd" };
     File::open(shadow).unwrap();
     assert!(Command::new("true").status().unwrap().success());
+    let status = || fs::read_to_string("/proc/thread-self/status").unwrap();
+    let has_new_privileges = |status: &str| status.contains("NoNewPrivs:\t0");
+    let before = has_new_privileges(&status());
     let is_there = Machine::new().confined(|machine| {
         assert_refused("reading accounts", File::open(shadow));
         assert_refused("reading files", File::open(machine.path("elsewhere/there")));
@@ -96,8 +99,7 @@ fn outside_of_its_places_nothing_is_read_written_or_run() {
         assert_refused("the network", TcpStream::connect("127.0.0.1:9"));
     });
     if is_there {
-        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
-        assert!(status.contains("NoNewPrivs:\t0"), "only the thread of the test is confined");
+        assert_eq!(has_new_privileges(&status()), before, "only the thread of the test is confined");
     }
 }
 
