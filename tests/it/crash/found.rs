@@ -124,7 +124,7 @@ fn what_cannot_be_looked_at_for_the_sandbox_is_no_reason_to_be_refused_in_it() {
         ("/etc", "statx:error=EIO:when=1"),
         ("/etc/app", "statx:error=EIO:when=1"),
     ] {
-        machine.activate(&manifest(&[linked.clone()], &[]));
+        machine.activate(&manifest(std::slice::from_ref(&linked), &[]));
         let said = machine.refused(path, injection, &wanted("api_key"));
         assert_eq!(said, "0", "{injection} at {path}");
         let left = machine.shell("grep -q INJECTED /mnt/log || echo not injected; ls /etc/app");
