@@ -9,10 +9,10 @@ readonly changed_for_unknown="$changed_for_users"' | (.manifest.content.secrets[
 readonly changed_home='(.manifest.content.secrets[] | select(.name == "one").key) = "nested/sibling"'
 
 users() {
-    local one two dotenv sibling moments
+    local one two dotenv other moments
     one=$(digest 'first value')
     two=$(digest 'second value')
-    sibling=$(digest 'sibling value')
+    other=$(digest 'sibling value')
     make_user_server
 
     title 'users with service managers of their own'
@@ -29,7 +29,7 @@ users() {
 
     is 'a switch with a changed secret succeeds' secret.status 0
     users_well secret
-    is "it restarts the user's unit, which finds the new secret" secret.saw.reader "$sibling"
+    is "it restarts the user's unit, which finds the new secret" secret.saw.reader "$other"
     nothing "it leaves the user's other units" secret.saw.bystander
     nothing "it leaves those of home-manager's secrets" secret.saw.mpd
     check 'whoever has no manager, or not that unit, is not spoken of' "${fact[secret.message]-}" '!(*warning*|*error*|*1001*|*1002*)'
@@ -41,7 +41,7 @@ users() {
 
     is "home-manager's activation succeeds" home.status 0
     users_well home
-    is "it restarts the unit that its changed secret names, which finds the new one" home.saw.mpd "$sibling $two"
+    is "it restarts the unit that its changed secret names, which finds the new one" home.saw.mpd "$other $two"
     nothing "it leaves the user's other units" home.saw.bystander
     nothing 'and those that secrets of the system name' home.saw.reader
     home_files home /run/user/1000/secrets.d/2 'sibling value'
