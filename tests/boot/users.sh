@@ -83,8 +83,8 @@ make_user_server() {
     : >"$container/var/lib/systemd/linger/carol"
 
     install -m 0644 -- "$repository"/tests/compat/files/values.{yaml,env} "$container/nix/store/"
-    local file
-    for file in values.yaml values.env; do mv -- "$container/nix/store/$file" "$container/nix/store/HASH-$file"; done
+    local values
+    for values in values.yaml values.env; do mv -- "$container/nix/store/$values" "$container/nix/store/HASH-$values"; done
     install -D -m 0600 -- "$fixtures/keys/host_ed25519" "$container/etc/ssh/ssh_host_ed25519_key"
     "$here/install-system" "$golden/$user_server" "$container"
     chroot "$container" systemctl --quiet enable userborn play
@@ -129,8 +129,8 @@ install_home() {
 
 # user_unit DIRECTORY NAME FILE...: one that notes what is in the files when it starts
 user_unit() {
-    local file=$1/$2.service
-    printf '%s\n' '[Service]' Type=exec "ExecStart=/usr/lib/boot-test/users serve ${*:2}" >"$file"
+    local unit=$1/$2.service
+    printf '%s\n' '[Service]' Type=exec "ExecStart=/usr/lib/boot-test/users serve ${*:2}" >"$unit"
     mkdir -p -- "$1/default.target.wants"
     ln -s -- "../$2.service" "$1/default.target.wants/$2.service"
 }
