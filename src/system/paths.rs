@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, FileCopy};
-use super::file::Stamp;
+use super::file::{FileError, Stamp};
 use super::link::{self, Link, Unmade};
 use super::remembered::{Entry, List, ListError};
 use super::walk::{OffLimits, PathError, Trust, insist};
@@ -100,21 +100,20 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     let mut list = memory.load(wanted, &mut done.warnings);
     let before = list.as_ref().map(|list| list.entries().clone()).unwrap_or_default();
     let stamp = Stamp::now();
-    let off_limits = memory.off_limits();
+    let off_limits = memory.off_limits().map_err(|error| done.failures.push(error.into())).ok();
 
     let (mut links, mut copies) = (Vec::new(), Vec::new());
     let mut after: BTreeSet<Entry> = BTreeSet::new();
     for one in wanted {
-        match one {
-            Wanted::Link(link) => links.push(link),
-            Wanted::Copy(copy) => copies.push(Copying::new(copy, &before, trust, off_limits)),
-            Wanted::AsBefore(_) => {}
+        match (one, off_limits) {
+            (Wanted::Link(link), Some(limits)) => links.push((link, limits)),
+            (Wanted::Copy(copy), Some(limits)) => copies.push(Copying::new(copy, &before, trust, limits)),
+            // Where nothing is known to be off limits, anything could be: all stays as it is.
+            (Wanted::AsBefore(_), _) | (_, None) => after.extend(at(&before, one.path())),
         }
     }
     let paths: BTreeSet<&Path> = wanted.iter().map(Wanted::path).collect();
-    let kept = wanted.iter().filter(|wanted| matches!(wanted, Wanted::AsBefore(_))).map(Wanted::path);
-    after.extend(kept.flat_map(|path| at(&before, path)));
-    after.extend(links.iter().map(|link| entry_of(link)));
+    after.extend(links.iter().map(|(link, _)| entry_of(link)));
     after.extend(copies.iter().map(|copying| copying.entry(stamp)));
 
     let both: BTreeSet<Entry> = before.union(&after).cloned().collect();
@@ -125,20 +124,21 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     // Before anything is made: a link may stand where there is to be a directory now.
     let stale = before.iter().filter(|entry| !paths.contains(entry.path()));
     after.extend(done.remove_all(stale, trust));
-    for link in links {
+    for (link, limits) in links {
         // Below the link to the live generation one may be wanted, as there: beside the secrets, under a name that is none's.
-        let outside = (!link.path.starts_with(memory.symlink)).then_some(off_limits);
+        let outside = (!link.path.starts_with(memory.symlink)).then_some(limits);
         if let Err(error) = insist(|| link::link(link, trust, outside), PathError::is_collision) {
             if error.is_off_limits() {
                 after.remove(&entry_of(link));
+            } else {
+                after.extend(at(&before, &link.path));
             }
-            after.extend(at(&before, &link.path));
             done.failures.push(error);
         }
     }
     for copying in &copies {
         let entry = copying.entry(stamp);
-        match insist(|| copying.make(list.is_some(), stamp, trust, off_limits), PathError::is_collision) {
+        match insist(|| copying.make(list.is_some(), stamp, trust), PathError::is_collision) {
             Ok(made) if made == entry => {}
             // Not every file system keeps time so exactly.
             Ok(made) => {
@@ -147,7 +147,10 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
             }
             Err(error) => {
                 after.remove(&entry);
-                after.extend(at(&before, &copying.copy.path));
+                // A run that was killed may have remembered what it was about to be refused.
+                if !error.is_off_limits() {
+                    after.extend(at(&before, &copying.copy.path));
+                }
                 done.failures.push(error);
             }
         }
@@ -220,6 +223,7 @@ impl Shortcomings {
 struct Copying<'c> {
     copy: &'c FileCopy<'c>,
     standing: Standing,
+    off_limits: OffLimits<'c>,
 }
 
 enum Standing {
@@ -235,7 +239,7 @@ impl<'c> Copying<'c> {
         copy: &'c FileCopy<'c>,
         before: &BTreeSet<Entry>,
         trust: Trust,
-        off_limits: OffLimits<'_>,
+        off_limits: OffLimits<'c>,
     ) -> Self {
         let standing = match copy.find(trust, off_limits) {
             Ok(Some(modified)) if before.contains(&copy_of(copy, modified)) => Standing::Known(modified),
@@ -243,7 +247,7 @@ impl<'c> Copying<'c> {
             // Making it will tell why it could not be looked at.
             Ok(None) | Err(_) => Standing::Other,
         };
-        Self { copy, standing }
+        Self { copy, standing, off_limits }
     }
 
     /// What to remember if it is made at `stamp`.
@@ -258,13 +262,8 @@ impl<'c> Copying<'c> {
     /// forgotten, and it would be made again in every run.
     ///
     /// It is looked at once more: it may have stood at another path, too, from which it was removed.
-    fn make(
-        &self,
-        is_remembered: bool,
-        stamp: Stamp,
-        trust: Trust,
-        off_limits: OffLimits<'_>,
-    ) -> Result<Entry, PathError> {
+    fn make(&self, is_remembered: bool, stamp: Stamp, trust: Trust) -> Result<Entry, PathError> {
+        let off_limits = self.off_limits;
         let stands = |modified| self.copy.find(trust, off_limits).is_ok_and(|found| found == Some(modified));
         let modified = match self.standing {
             Standing::Known(modified) if stands(modified) => modified,
@@ -293,7 +292,7 @@ impl Wanted<'_> {
 
 impl Memory<'_> {
     /// What links and copies may not be put into, by whatever name.
-    fn off_limits(&self) -> OffLimits<'_> {
+    fn off_limits(&self) -> Result<OffLimits<'_>, FileError> {
         OffLimits::of(self.mount_point, self.symlink)
     }
 

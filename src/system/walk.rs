@@ -103,10 +103,12 @@ pub(super) enum Missing {
 
 impl<'s> OffLimits<'s> {
     /// Of the store at `mount_point`, to whose live generation `symlink` leads.
-    pub fn of(mount_point: &'s Path, symlink: &'s Path) -> Self {
-        // What is not there is not arrived at.
-        let found = |path: &Path| stat::stat(path).ok().map(|found| identity(&found));
-        Self { mount_point, root: found(mount_point), symlink, beside: symlink.parent().and_then(found) }
+    ///
+    /// # Errors
+    /// When it cannot be found out what is there: without that, nothing would be off limits.
+    pub fn of(mount_point: &'s Path, symlink: &'s Path) -> Result<Self, FileError> {
+        let beside = symlink.parent().map(find).transpose()?.flatten();
+        Ok(Self { mount_point, root: find(mount_point)?, symlink, beside })
     }
 }
 
@@ -382,6 +384,15 @@ fn only_root_could_have_put(thing: &FileStat, holder: &FileStat) -> bool {
     only_root_writes(holder) || (holder.st_uid == 0 && sticky && thing.st_uid == 0)
 }
 
+/// What is at the path. What is not there is not arrived at; what cannot be looked at may be.
+fn find(path: &Path) -> Result<Option<Identity>, FileError> {
+    match stat::stat(path) {
+        Ok(found) => Ok(Some(identity(&found))),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+        Err(errno) => Err(FileError::io("look at", path, errno)),
+    }
+}
+
 fn identity(found: &FileStat) -> Identity {
     (found.st_dev, found.st_ino)
 }
@@ -446,6 +457,33 @@ impl PathError {
             Self::LiveLink { .. } => Some("give the secret another path".into()),
             Self::UntrustedParent { .. } => Some("give the secret a path without '..'".into()),
             Self::NotAPath { .. } | Self::File(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_cannot_be_found_out_are_an_error_that_names_the_path_and_no_lack_of_limits() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        std::fs::create_dir(root.join("store")).unwrap();
+        std::fs::write(root.join("file"), "").unwrap();
+        std::os::unix::fs::symlink("loop", root.join("loop")).unwrap();
+        let of = |store: &str, link: &str| {
+            OffLimits::of(&root.join(store), &root.join(link))
+                .map(|limits| (limits.root.is_some(), limits.beside.is_some()))
+        };
+        assert_eq!(of("store", "secrets").unwrap(), (true, true));
+        assert_eq!(of("none", "none/secrets").unwrap(), (false, false));
+        assert_eq!(of("file/store", "file/none/secrets").unwrap(), (false, false));
+        for (store, link, named) in
+            [("loop/store", "secrets", "loop/store"), ("store", "loop/secrets", "loop")]
+        {
+            let error = of(store, link).unwrap_err();
+            assert_eq!((error.errno(), &error.path), (Some(libc::ELOOP), &root.join(named)));
         }
     }
 }

@@ -795,6 +795,24 @@ fn a_link_into_a_generation_by_its_number_is_refused() {
     }
 }
 
+#[test]
+fn what_a_killed_run_remembered_of_a_path_that_it_was_to_be_refused_is_forgotten() {
+    let Some(machine) = Machine::new() else { return };
+    with_var_run(&machine);
+    let path = "/var/run/secrets.d/b";
+    for (before, now, action) in [
+        (at("a", "/etc/app/key"), at("a", path), "link"),
+        (copied("a", "/etc/app/key"), copied("a", path), "write"),
+    ] {
+        machine.activate(&one(before));
+        let list = machine.shell(&format!("cat {LIST}")).replace("/etc/app/key", path);
+        assert!(list.contains(path));
+        machine.write(LIST, list);
+        assert_eq!(machine.run(&one(now)), refused_in_store(action, path));
+        assert_eq!(machine.look(LIST), "");
+    }
+}
+
 /// That nothing is put at `path`.
 fn refused_in_store(action: &str, path: &str) -> Answer {
     let stderr = format!(

@@ -67,6 +67,7 @@ pub fn all() -> Vec<History> {
         for_users(),
         of_a_user(),
         History::new("clean-up of links", Some(scattered(true)), scattered(false)),
+        into_the_store(),
         many(Cores::One, "17 files, one worker"),
         many(Cores::All, "17 files, all workers"),
     ]
@@ -144,6 +145,16 @@ fn of_a_user() -> History {
         ("XDG_RUNTIME_DIR", "/run/user/1501"),
     ];
     history
+}
+
+/// A copy that is asked for in the store itself, by another name, which is refused whatever happens.
+fn into_the_store() -> History {
+    let wanted = |key, path| {
+        let copied = with(secret("a", key), json!({"path": path, "installMode": "copy"}));
+        manifest(&[copied, with(secret("b", key), json!({"path": "/etc/app/key"}))], &[])
+    };
+    let (before, now) = (wanted(OLD, "/etc/app/copy"), wanted(NEW, "/var/run/secrets.d/stray"));
+    History::new("a path into the store", Some(before), now)
 }
 
 /// Secrets with links and copies in many directories, or without any.
