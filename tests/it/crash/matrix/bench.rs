@@ -119,6 +119,9 @@ impl Bench {
             let ran = self.command(&[], "/mnt/before.json").output().unwrap();
             assert!(ran.status.success(), "{}: {ran:?}", self.history.name);
         }
+        if self.history.reboots {
+            world::reboot(&self.history);
+        }
         world::told();
     }
 

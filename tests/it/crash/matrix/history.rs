@@ -17,6 +17,8 @@ const MANY: usize = 17;
 pub struct History {
     pub name: &'static str,
     pub before: Option<Value>,
+    /// Whether the machine is started anew after that, so that what lies in memory is gone.
+    pub reboots: bool,
     pub now: Value,
     pub flags: &'static [&'static str],
     pub environment: Vec<(&'static str, &'static str)>,
@@ -39,6 +41,7 @@ impl History {
         Self {
             name,
             before,
+            reboots: false,
             now,
             flags: &[],
             environment: vec![("PATH", "/mnt/bin:/usr/bin:/bin"), ("HOME", "/var/empty")],
@@ -68,6 +71,7 @@ pub fn all() -> Vec<History> {
         of_a_user(),
         History::new("clean-up of links", Some(scattered(true)), scattered(false)),
         into_the_store(),
+        nothing_is_asked_for(),
         many(Cores::One, "17 files, one worker"),
         many(Cores::All, "17 files, all workers"),
     ]
@@ -155,6 +159,12 @@ fn into_the_store() -> History {
     };
     let (before, now) = (wanted(OLD, "/etc/app/copy"), wanted(NEW, "/var/run/secrets.d/stray"));
     History::new("a path into the store", Some(before), now)
+}
+
+/// Nothing is live after a start, and nothing is asked for: what stands outside is cleared away, and no more.
+fn nothing_is_asked_for() -> History {
+    let now = manifest(&[], &[]);
+    History { reboots: true, ..History::new("nothing is asked for any more", Some(scattered(true)), now) }
 }
 
 /// Secrets with links and copies in many directories, or without any.

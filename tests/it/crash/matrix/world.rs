@@ -94,33 +94,65 @@ pub fn make(program: &Path) {
     assert!(fs::write("/written", "").is_err(), "the root is read-only");
 }
 
+/// What is in memory, on every machine.
+const IN_MEMORY: [&str; 2] = ["/run", "/dev/shm"];
+
 /// Makes the machine as if it had never run anything.
 pub fn clear(history: &History) {
-    // More than one may be mounted there.
-    while umount2(history.store, MntFlags::MNT_DETACH).is_ok() {}
+    unmount(history);
     for place in PLACES.into_iter().chain(["/var/lib"]) {
-        for entry in fs::read_dir(place).unwrap() {
-            let entry = entry.unwrap();
-            let path = entry.path();
-            if GIVEN.iter().any(|given| path == Path::new(given)) {
-                continue;
-            }
-            if entry.file_type().unwrap().is_dir() {
-                fs::remove_dir_all(path).unwrap();
-            } else {
-                fs::remove_file(path).unwrap();
-            }
-        }
+        empty(place);
     }
-    for directory in ["/run/nixos", "/var/home", "/var/home/alice", "/run/user", "/run/user/1501"] {
+    for directory in ["/var/home", "/var/home/alice"] {
         fs::create_dir(directory).unwrap();
     }
-    for home in ["/var/home/alice", "/run/user/1501"] {
-        std::os::unix::fs::chown(home, Some(1501), Some(1500)).unwrap();
-    }
+    own("/var/home/alice");
     // As on a real machine, so that nothing depends on what the path is called.
     symlink("/run", "/var/run").unwrap();
+    start();
+}
+
+/// Takes away what does not outlast a reboot.
+pub fn reboot(history: &History) {
+    unmount(history);
+    for place in IN_MEMORY {
+        empty(place);
+    }
+    start();
+}
+
+fn unmount(history: &History) {
+    // More than one may be mounted there.
+    while umount2(history.store, MntFlags::MNT_DETACH).is_ok() {}
+}
+
+/// Removes what is not given.
+fn empty(place: &str) {
+    for entry in fs::read_dir(place).unwrap() {
+        let entry = entry.unwrap();
+        let path = entry.path();
+        if GIVEN.iter().any(|given| path == Path::new(given)) {
+            continue;
+        }
+        if entry.file_type().unwrap().is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+/// What is there from the start of a machine.
+fn start() {
+    for directory in ["/run/nixos", "/run/user", "/run/user/1501"] {
+        fs::create_dir(directory).unwrap();
+    }
+    own("/run/user/1501");
     fs::write("/mnt/ours/systemctl.log", "").unwrap();
+}
+
+fn own(directory: &str) {
+    std::os::unix::fs::chown(directory, Some(1501), Some(1500)).unwrap();
 }
 
 pub fn look(history: &History) -> Look {
