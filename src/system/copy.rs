@@ -31,7 +31,7 @@ pub struct FileCopy<'a> {
 
 impl FileCopy<'_> {
     /// When the file that stands there was last changed, if it has these bytes, permissions and owner.
-    pub(super) fn find(&self, trust: Trust, off_limits: OffLimits<'_>) -> Result<Option<Stamp>, PathError> {
+    pub(super) fn find(&self, trust: Trust, off_limits: &OffLimits<'_>) -> Result<Option<Stamp>, PathError> {
         let Some(place) = self.errand(trust, off_limits).go(Missing::Left)? else { return Ok(None) };
         let Some(found) = place.parent.stat_of(place.name)? else { return Ok(None) };
         let is_owner = self.owner(trust).is_none_or(|owner| owner == owner_of(&found));
@@ -60,7 +60,7 @@ impl FileCopy<'_> {
         &self,
         stamp: Stamp,
         trust: Trust,
-        off_limits: OffLimits<'_>,
+        off_limits: &OffLimits<'_>,
     ) -> Result<Stamp, PathError> {
         let errand = self.errand(trust, off_limits);
         let Some(place) = errand.go(PARENTS)? else {
@@ -72,7 +72,7 @@ impl FileCopy<'_> {
         Ok(Stamp::of(&made))
     }
 
-    fn errand<'e>(&'e self, trust: Trust, off_limits: OffLimits<'e>) -> Errand<'e> {
+    fn errand<'e>(&'e self, trust: Trust, off_limits: &'e OffLimits<'e>) -> Errand<'e> {
         Errand { action: "write", path: &self.path, trust, off_limits: Some(off_limits) }
     }
 

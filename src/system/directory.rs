@@ -37,6 +37,13 @@ impl Directory {
         Ok(Self::at(opened.map_err(|errno| FileError::io("open directory", path, errno))?, path.to_owned()))
     }
 
+    /// Opens to look and to walk on only, for which nobody has to be let in; symlinks on the way are followed.
+    pub fn open_to_walk(path: &Path) -> Result<Self, FileError> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let opened = fcntl::open(path, flags, Mode::empty());
+        Ok(Self::at(opened.map_err(|errno| FileError::io("look at", path, errno))?, path.to_owned()))
+    }
+
     /// The root of the file tree, to walk down from.
     pub fn root() -> Result<Self, FileError> {
         Self::open(Path::new("/"))

@@ -49,7 +49,7 @@ pub enum Unmade {
 ///
 /// # Errors
 /// When a step of the path is not to be trusted, a directory with something in it stands there, or the system refuses.
-pub fn link(wanted: &Link, trust: Trust, off_limits: Option<OffLimits<'_>>) -> Result<Made, PathError> {
+pub fn link(wanted: &Link, trust: Trust, off_limits: Option<&OffLimits<'_>>) -> Result<Made, PathError> {
     let errand = Errand { action: "link", path: &wanted.path, trust, off_limits };
     let Some(place) = errand.go(PARENTS)? else { return Ok(Made::Unchanged) };
     let found = place.parent.stat_of(place.name)?;

@@ -101,6 +101,7 @@ pub fn place_all(wanted: &[Wanted<'_>], memory: &Memory<'_>) -> Shortcomings {
     let before = list.as_ref().map(|list| list.entries().clone()).unwrap_or_default();
     let stamp = Stamp::now();
     let off_limits = memory.off_limits().map_err(|error| done.failures.push(error.into())).ok();
+    let off_limits = off_limits.as_ref();
 
     let (mut links, mut copies) = (Vec::new(), Vec::new());
     let mut after: BTreeSet<Entry> = BTreeSet::new();
@@ -223,7 +224,7 @@ impl Shortcomings {
 struct Copying<'c> {
     copy: &'c FileCopy<'c>,
     standing: Standing,
-    off_limits: OffLimits<'c>,
+    off_limits: &'c OffLimits<'c>,
 }
 
 enum Standing {
@@ -239,7 +240,7 @@ impl<'c> Copying<'c> {
         copy: &'c FileCopy<'c>,
         before: &BTreeSet<Entry>,
         trust: Trust,
-        off_limits: OffLimits<'c>,
+        off_limits: &'c OffLimits<'c>,
     ) -> Self {
         let standing = match copy.find(trust, off_limits) {
             Ok(Some(modified)) if before.contains(&copy_of(copy, modified)) => Standing::Known(modified),

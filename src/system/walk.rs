@@ -16,6 +16,7 @@ use nix::unistd::{self, UnlinkatFlags};
 use super::accounts::current_user;
 use super::directory::{Directory, owner_of};
 use super::file::{Cause, FileError, Kind};
+use super::mount;
 use super::private::{Private, remove_stale};
 
 /// Of directories made for a link or a copy to lie in.
@@ -50,7 +51,7 @@ pub enum PathError {
     UntrustedParent { action: &'static str, path: PathBuf },
     #[error("cannot {action} '{}': it leads into '{}', and has to lie outside of it", path.display(), store.display())]
     IntoStore { action: &'static str, path: PathBuf, store: PathBuf },
-    #[error("cannot {action} '{}': it is '{}' by another name, which leads to the secrets", path.display(), symlink.display())]
+    #[error("cannot {action} '{}': that is the place of '{}', which leads to secrets", path.display(), symlink.display())]
     LiveLink { action: &'static str, path: PathBuf, symlink: PathBuf },
     #[error("cannot {action} '{}': it is not an absolute path that ends in a name", path.display())]
     NotAPath { action: &'static str, path: PathBuf },
@@ -63,20 +64,28 @@ pub(super) struct Errand<'p> {
     pub path: &'p Path,
     pub trust: Trust,
     /// What the way may not lead to.
-    pub off_limits: Option<OffLimits<'p>>,
+    pub off_limits: Option<&'p OffLimits<'p>>,
 }
 
-/// A store, as the kernel knows it: whatever its path is called, nothing is put into it that way, and the link to its
-/// live generation is not replaced.
-#[derive(Clone, Copy)]
-pub struct OffLimits<'s> {
+/// The stores, as the kernel knows them: whatever their paths are called, nothing is put into one that way, and the link
+/// to a live generation is not replaced.
+pub struct OffLimits<'s>(Vec<Limits<'s>>);
+
+/// One of the stores.
+struct Limits<'s> {
     mount_point: &'s Path,
     /// None where there is no such directory.
     root: Option<Identity>,
+    /// Of a file system that nothing but the store is on: a part of it is known wherever it is mounted.
+    device: Option<libc::dev_t>,
     symlink: &'s Path,
     /// Of the directory that the link to the live generation lies in.
     beside: Option<Identity>,
 }
+
+/// The stores of the module: mount points, and what leads to the live generations.
+const STORES: [(&str, &str); 2] =
+    [("/run/secrets.d", "/run/secrets"), ("/run/secrets-for-users.d", "/run/secrets-for-users")];
 
 /// The number of a file system, and of a directory on it.
 type Identity = (libc::dev_t, libc::ino_t);
@@ -102,13 +111,33 @@ pub(super) enum Missing {
 }
 
 impl<'s> OffLimits<'s> {
-    /// Of the store at `mount_point`, to whose live generation `symlink` leads.
+    /// Of the store at `mount_point`, to whose live generation `symlink` leads, and of those that the module has on every
+    /// machine: what one manifest put into the store of another would replace a secret of it, or go with its generation.
     ///
     /// # Errors
     /// When it cannot be found out what is there: without that, nothing would be off limits.
     pub fn of(mount_point: &'s Path, symlink: &'s Path) -> Result<Self, FileError> {
+        let others =
+            STORES.iter().map(|(mount_point, symlink)| (Path::new(*mount_point), Path::new(*symlink)));
+        let others = others.filter(|(other, _)| *other != mount_point);
+        std::iter::once((mount_point, symlink))
+            .chain(others)
+            .map(|(at, link)| Limits::of(at, link))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl<'s> Limits<'s> {
+    fn of(mount_point: &'s Path, symlink: &'s Path) -> Result<Self, FileError> {
         let beside = symlink.parent().map(find).transpose()?.flatten();
-        Ok(Self { mount_point, root: find(mount_point)?, symlink, beside })
+        let root = find(mount_point)?;
+        let device = if root.is_some() { device_of_store(mount_point)? } else { None };
+        Ok(Self { mount_point, root, device, symlink, beside })
+    }
+
+    fn is_root(&self, found: &FileStat) -> bool {
+        self.root == Some(identity(found))
     }
 }
 
@@ -131,16 +160,8 @@ impl<'p> Errand<'p> {
         let here = Directory::root()?;
         let found = here.stat()?;
         let steps = VecDeque::new();
-        let mut walk = Walk {
-            errand: self,
-            here,
-            found,
-            steps,
-            symlinks: 0,
-            way_is_roots: true,
-            in_store: false,
-            clears,
-        };
+        let mut walk =
+            Walk { errand: self, here, found, steps, symlinks: 0, way_is_roots: true, entered: None, clears };
         walk.go_on(parent);
         while let Some(step) = walk.steps.pop_front() {
             if !walk.step(&step, missing)? {
@@ -202,13 +223,13 @@ struct Walk<'p> {
     symlinks: u32,
     /// Nobody but root could have changed the way to `here`. What is in it may be another matter.
     way_is_roots: bool,
-    /// `here` is the root of the store that is off limits, or below it.
-    in_store: bool,
+    /// The mount point of the store that is off limits, if `here` was reached through its root.
+    entered: Option<&'p Path>,
     /// Whether to clear away what a killed run left.
     clears: bool,
 }
 
-impl Walk<'_> {
+impl<'p> Walk<'p> {
     /// Puts the components of `path` before the steps that are left.
     fn go_on(&mut self, path: &Path) {
         for component in path.components().rev() {
@@ -258,9 +279,11 @@ impl Walk<'_> {
                         tracing::warn!("{error}");
                     }
                 }
-                let leaves_store = name == ".." && self.is_root_of_store();
+                let leaves_store = name == ".." && self.root_of_store().is_some();
                 self.enter(Directory::at(fd, at), &found);
-                self.in_store &= !leaves_store;
+                if leaves_store {
+                    self.entered = self.root_of_store();
+                }
             }
             Kind::Symlink => {
                 self.check_symlink(&found, &at)?;
@@ -280,24 +303,37 @@ impl Walk<'_> {
         self.way_is_roots &= only_root_could_have_put(found, &self.found);
         self.here = directory;
         self.found = *found;
-        self.in_store |= self.is_root_of_store();
+        self.entered = self.root_of_store().or(self.entered);
     }
 
-    fn is_root_of_store(&self) -> bool {
-        let root = self.errand.off_limits.and_then(|limits| limits.root);
-        root.is_some_and(|root| root == identity(&self.found))
+    fn limits(&self) -> impl Iterator<Item = &'p Limits<'p>> {
+        self.errand.off_limits.iter().flat_map(|limits| &limits.0)
+    }
+
+    /// The mount point of the store that `here` is the root of.
+    fn root_of_store(&self) -> Option<&'p Path> {
+        self.limits().find(|limits| limits.is_root(&self.found)).map(|limits| limits.mount_point)
+    }
+
+    /// The mount point of the store that `here` lies in.
+    fn store(&self) -> Option<&'p Path> {
+        let is_on = |limits: &&Limits<'_>| limits.device == Some(self.found.st_dev);
+        self.entered.or_else(|| self.limits().find(is_on).map(|limits| limits.mount_point))
     }
 
     /// Whether something may be made in `here`; at the end of the way, under that name.
     fn check_limits(&self, name: Option<&OsStr>) -> Result<(), PathError> {
-        let Errand { action, path, off_limits: Some(limits), .. } = self.errand else { return Ok(()) };
+        let Errand { action, path, .. } = self.errand;
         let path = path.to_owned();
-        if self.in_store {
-            return Err(PathError::IntoStore { action, path, store: limits.mount_point.to_owned() });
+        if let Some(store) = self.store() {
+            return Err(PathError::IntoStore { action, path, store: store.to_owned() });
         }
-        let is_beside = limits.beside.is_some_and(|beside| beside == identity(&self.found));
-        if is_beside && name.is_some() && name == limits.symlink.file_name() {
-            return Err(PathError::LiveLink { action, path, symlink: limits.symlink.to_owned() });
+        let here = identity(&self.found);
+        let is_link = |limits: &&Limits<'_>| {
+            limits.beside == Some(here) && name.is_some() && name == limits.symlink.file_name()
+        };
+        if let Some(Limits { symlink, .. }) = self.limits().find(is_link) {
+            return Err(PathError::LiveLink { action, path, symlink: (*symlink).to_owned() });
         }
         Ok(())
     }
@@ -311,7 +347,7 @@ impl Walk<'_> {
             self.here = Directory::root()?;
             self.found = self.here.stat()?;
             self.way_is_roots = true;
-            self.in_store = false;
+            self.entered = None;
         }
         self.go_on(target);
         Ok(())
@@ -391,6 +427,19 @@ fn find(path: &Path) -> Result<Option<Identity>, FileError> {
         Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
         Err(errno) => Err(FileError::io("look at", path, errno)),
     }
+}
+
+/// The number of the file system that the store at `mount_point` is on, if that is for the store alone: a ramfs that is
+/// mounted there. A tmpfs may be mounted in more than one place, for other things.
+fn device_of_store(mount_point: &Path) -> Result<Option<libc::dev_t>, FileError> {
+    let root = match Directory::open_to_walk(mount_point) {
+        Ok(root) => root,
+        // Gone since it was found, or no directory.
+        Err(error) if error.is_not_found() || error.errno() == Some(libc::ENOTDIR) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let is_alone = mount::memory(&root)? == Some("ramfs") && mount::is_mount(&root)?;
+    Ok(if is_alone { Some(root.stat()?.st_dev) } else { None })
 }
 
 fn identity(found: &FileStat) -> Identity {
@@ -473,8 +522,10 @@ mod tests {
         std::fs::write(root.join("file"), "").unwrap();
         std::os::unix::fs::symlink("loop", root.join("loop")).unwrap();
         let of = |store: &str, link: &str| {
-            OffLimits::of(&root.join(store), &root.join(link))
-                .map(|limits| (limits.root.is_some(), limits.beside.is_some()))
+            OffLimits::of(&root.join(store), &root.join(link)).map(|OffLimits(limits)| {
+                assert_eq!(limits.len(), 1 + STORES.len());
+                (limits[0].root.is_some(), limits[0].beside.is_some())
+            })
         };
         assert_eq!(of("store", "secrets").unwrap(), (true, true));
         assert_eq!(of("none", "none/secrets").unwrap(), (false, false));

@@ -342,7 +342,7 @@ fn the_two_units_do_not_disturb_one_another() {
         )
     };
     let early = |install| with(install, json!({"path": "/etc/app/early"}));
-    let nothing = for_users(&[secret("early", "api_key")]);
+    let nothing = for_users(&[at("early", "/run/secrets-for-users/early")]);
     machine.activate(&for_users(&[early(at("early", ""))]));
     machine.activate(&one(at("a", "/etc/app/key")));
     assert_eq!(
@@ -813,6 +813,88 @@ fn what_a_killed_run_remembered_of_a_path_that_it_was_to_be_refused_is_forgotten
     }
 }
 
+/// The manifest whose secrets are there before the users are.
+fn for_users(secret: Value) -> Value {
+    let store =
+        json!({"secretsMountPoint": "/run/secrets-for-users.d", "symlinkPath": "/run/secrets-for-users"});
+    with(one(secret), store)
+}
+
+#[test]
+fn nothing_is_put_into_the_store_of_the_other_manifest() {
+    let Some(machine) = Machine::new() else { return };
+    with_var_run(&machine);
+    let others = for_users(at("u", "/run/secrets-for-users/u"));
+    machine.activate(&others);
+    machine.activate(&without_links());
+    let look = "find /run -printf '%p %C@ %l\n'";
+    let before = machine.shell(look);
+    let refused = |action: &str, path: &str, why: &str, help: &str, place: &str| {
+        let stderr = format!(
+            "sops-install-secrets: error: cannot {action} '{path}': {why}\n  \
+             secret 'a' is in place all the same, at '{place}/a'\nhelp: {help}\n"
+        );
+        Answer { code: Some(1), stdout: String::new(), stderr }
+    };
+    for (path, is_link) in [
+        ("/run/secrets-for-users/u", false),
+        ("/run/secrets-for-users/new/b", false),
+        ("/run/secrets-for-users.d/1/u", false),
+        ("/var/run/secrets-for-users.d/b", false),
+        ("/run/secrets-for-users", true),
+    ] {
+        for (secret, action) in [(at("a", path), "link"), (copied("a", path), "write")] {
+            let answer = if is_link {
+                let why = "that is the place of '/run/secrets-for-users', which leads to secrets";
+                refused(action, path, why, "give the secret another path", "/run/secrets")
+            } else {
+                let why = "it leads into '/run/secrets-for-users.d', and has to lie outside of it";
+                let help = "give the secret a path that leads outside of '/run/secrets-for-users.d'";
+                refused(action, path, why, help, "/run/secrets")
+            };
+            assert_eq!(machine.run(&one(secret)), answer);
+            assert_eq!(machine.shell(look), before, "{path}");
+        }
+    }
+    assert_eq!(machine.run(&others), Answer::said("", ""), "nothing of it has changed");
+    // And the other way; a new generation is made, as the secret is another.
+    let ran = machine.run(&for_users(at("a", "/run/secrets/a")));
+    let why = "it leads into '/run/secrets.d', and has to lie outside of it";
+    let help = "give the secret a path that leads outside of '/run/secrets.d'";
+    assert_eq!(ran.stderr, refused("link", "/run/secrets/a", why, help, "/run/secrets-for-users").stderr);
+    assert_eq!(
+        machine.shell("stat -c %F /run/secrets/a; cat /run/secrets/a"),
+        format!("regular file\n{API_KEY}")
+    );
+}
+
+#[test]
+fn nothing_is_put_into_a_part_of_a_store_that_is_mounted_elsewhere() {
+    let Some(machine) = Machine::new() else { return };
+    machine.activate(&for_users(at("u", "/run/secrets-for-users/u")));
+    machine.activate(&without_links());
+    machine.shell("mkdir /etc/part /etc/others /etc/ram; mount -t ramfs none /etc/ram");
+    machine.shell(
+        "mount --bind /run/secrets.d/1 /etc/part; mount --bind /run/secrets-for-users.d/1 /etc/others",
+    );
+    let before = machine.shell("find /run /etc/part -printf '%p %C@\n'");
+    for (path, store) in [
+        ("/etc/part/b", "/run/secrets.d"),
+        ("/etc/part/b/c", "/run/secrets.d"),
+        ("/etc/others/b", "/run/secrets-for-users.d"),
+    ] {
+        for (secret, action) in [(at("a", path), "link"), (copied("a", path), "write")] {
+            let ran = machine.run(&one(secret));
+            let why =
+                format!("cannot {action} '{path}': it leads into '{store}', and has to lie outside of it");
+            assert!(ran.code == Some(1) && ran.stderr.contains(&why), "{ran:?}");
+            assert_eq!(machine.shell("find /run /etc/part -printf '%p %C@\n'"), before, "{path}");
+        }
+    }
+    machine.activate(&one(at("a", "/etc/ram/key")));
+    assert_eq!(machine.look("/etc/ram/key"), "-> /run/secrets/a 0:0", "another ramfs is nobody's store");
+}
+
 /// That nothing is put at `path`.
 fn refused_in_store(action: &str, path: &str) -> Answer {
     let stderr = format!(
@@ -833,7 +915,7 @@ fn the_link_to_the_secrets_is_replaced_under_no_name() {
     for (secret, action) in [(at("a", path), "link"), (copied("a", path), "write")] {
         let ran = machine.run(&one(secret));
         let error = format!(
-            "sops-install-secrets: error: cannot {action} '{path}': it is '/run/secrets' by another name, which leads to the secrets\n  \
+            "sops-install-secrets: error: cannot {action} '{path}': that is the place of '/run/secrets', which leads to secrets\n  \
              secret 'a' is in place all the same, at '/run/secrets/a'\n\
              help: give the secret another path\n"
         );
