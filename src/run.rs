@@ -18,7 +18,7 @@ use crate::outcome::{self, Outcome};
 use crate::plan::access::Ownership;
 use crate::plan::{InstallMode, OnFailure, Plan};
 use crate::sops::document::{Document, Opened};
-use crate::system::accounts::{Accounts, current_user};
+use crate::system::accounts::Accounts;
 use crate::system::copy::FileCopy;
 use crate::system::file::{FileError, read_regular};
 use crate::system::generation::{Entry, Wanted};
@@ -31,7 +31,7 @@ use crate::system::sandbox::{self, Needs};
 use crate::system::store::{Store, Vacant};
 use crate::system::units::{self, Channel, Messenger};
 use crate::system::untold::Untold;
-use crate::system::walk::Trust;
+use crate::system::walk::{PathError, Trust};
 
 /// Bytes of a manifest at most: ten thousand secrets need about five million.
 const MANIFEST_LIMIT: u64 = 256 << 20;
@@ -101,13 +101,11 @@ pub fn state(plan: &Plan, environment: &Environment) -> Option<PathBuf> {
 /// The memory in that directory.
 #[must_use]
 pub fn memory<'m>(plan: &'m Plan, state: Option<&'m Path>) -> Memory<'m> {
-    // Root is misled by others in user mode as well.
-    let trust = if current_user().uid == 0 { Trust::RootOnly } else { Trust::Anyone };
     Memory {
         directory: state,
         mount_point: &plan.store.mount_point,
         symlink: &plan.store.symlink_path,
-        trust,
+        trust: Trust::of_current_user(),
     }
 }
 
@@ -245,7 +243,7 @@ fn install(
         let vacant = opened.map_err(|error| with_help(&error, error.help()))?;
         // Another run may have had the lock until now.
         if find_live(plan)?.is_none() {
-            report.extend(vacant.remove_leftovers(&store_plan.symlink_path).iter().map(plain));
+            report.extend(vacant.remove_leftovers(&store_plan.symlink_path).iter().map(at_path));
             put_outside(plan, &[], memory.state, report);
             return Ok((None, None));
         }
@@ -260,14 +258,14 @@ fn install(
     let opened = Store::open(&store_plan.mount_point, backing, directories, &mut waiting);
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
     warn(&warnings);
-    report.extend(store.remove_leftovers(&store_plan.symlink_path).iter().map(plain));
+    report.extend(store.remove_leftovers(&store_plan.symlink_path).iter().map(at_path));
     let before = store.live(&store_plan.symlink_path).map_err(|error| plain(&error))?;
     let number_before = before.as_ref().map(LiveGeneration::number);
     let (mut untold, problems) = store.untold(before.as_ref()).map_err(|error| plain(&error))?;
     warn(&problems);
     enter_sandbox(plan, &store, messenger, untold.units(), memory.state);
     let (live, changes) = go_live(plan, &store, before, outcomes, directories, &mut untold, report)
-        .map_err(|error| plain(&error))?;
+        .map_err(|error| at_path(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
     let (records, mount_point) = (Path::new(record::STATE), &store_plan.mount_point);
     let is_known = number_before == Some(live.number()) && !record::is_unfinished(records, mount_point);
@@ -330,7 +328,7 @@ fn go_live(
     directories: Ownership,
     untold: &mut Untold,
     report: &mut Report,
-) -> Result<(LiveGeneration, Option<Changes>), FileError> {
+) -> Result<(LiveGeneration, Option<Changes>), PathError> {
     let symlink = &plan.store.symlink_path;
     let wanted = wanted(outcomes);
     let differences = before.as_ref().map(|live| live.differences(&wanted, Some(directories))).transpose()?;
@@ -455,6 +453,10 @@ fn put_outside(plan: &Plan, wanted: &[paths::Wanted], state: Option<&Path>, repo
 
 fn plain(error: &FileError) -> Diagnostic {
     Diagnostic::new(error.to_string())
+}
+
+fn at_path(error: &PathError) -> Diagnostic {
+    with_help(error, error.help())
 }
 
 fn with_help(error: &dyn std::error::Error, help: Option<String>) -> Diagnostic {

@@ -14,17 +14,15 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd;
 
-use super::directory::{Directory, create_all};
-use super::file::{Cause, FileError, Kind};
+use super::directory::Directory;
+use super::file::FileError;
 use super::live::LiveGeneration;
 use super::mount::DIRECTORY_MODE;
 use super::private::Private;
 use super::store::Store;
+use super::walk::{Errand, PARENTS, PathError, Place, Trust, insist};
 use crate::plan::access::{self, Ownership};
 use crate::plan::name::Name;
-
-/// Of directories made for the symlink to lie in.
-const PARENT_MODE: u32 = 0o755;
 
 /// One file of a generation.
 #[derive(Clone, Copy)]
@@ -90,12 +88,16 @@ impl<'s> StagedGeneration<'s> {
     }
 
     /// Makes the generation live: `symlink` points at it after one rename, whatever stood there before. Directories
-    /// that `symlink` is to lie in are created.
+    /// that `symlink` is to lie in are created. Root goes through no symlink that others could have put on the way.
     ///
     /// # Errors
     /// When `symlink` could not be changed. It is as it was, and the generation is gone.
-    pub fn switch(self, symlink: &Path) -> Result<Switched, FileError> {
-        let (parent, name) = parent_of(symlink)?;
+    pub fn switch(self, symlink: &Path) -> Result<Switched, PathError> {
+        let trust = Trust::of_current_user();
+        let errand = Errand { action: "switch", path: symlink, trust, off_limits: None };
+        let Some(Place { parent, name, .. }) = insist(|| errand.go(PARENTS), PathError::is_collision)? else {
+            return Err(FileError::io("switch", symlink, Errno::ENOENT).into());
+        };
         let private = Private::new(&parent, name)?;
         private.link(self.directory.path(), None)?;
         match private.place() {
@@ -162,16 +164,6 @@ fn keep_file(before: &Directory, inside: &Directory, name: &Name) -> Result<(), 
 
 pub(super) fn last_component(path: &str) -> &OsStr {
     OsStr::new(path.rsplit('/').next().unwrap_or(path))
-}
-
-/// The directory that `symlink` is to lie in, created if missing, and its name there.
-fn parent_of(symlink: &Path) -> Result<(Directory, &OsStr), FileError> {
-    let (Some(parent), Some(name)) = (symlink.parent(), symlink.file_name()) else {
-        let cause = Cause::WrongKind(Kind::Directory, Kind::Symlink);
-        return Err(FileError { action: "switch", path: symlink.to_owned(), cause });
-    };
-    create_all(parent, PARENT_MODE)?;
-    Ok((Directory::open(parent)?, name))
 }
 
 /// Removes the directory of a generation that was not finished.

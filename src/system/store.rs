@@ -16,6 +16,7 @@ use super::live::{self, LiveGeneration};
 use super::lock::{self, Lock, LockError, Patience};
 use super::mount::{self, Backing, DIRECTORY_MODE, Memory, MountError, Place, Warning};
 use super::private::remove_stale;
+use super::walk::{Errand, PathError, Trust};
 use crate::plan::access::Ownership;
 
 /// Sole access to the generations of one mount point, until dropped.
@@ -46,7 +47,7 @@ impl Vacant {
     }
 
     /// As [`Store::remove_leftovers`].
-    pub fn remove_leftovers(&self, symlink: &Path) -> Vec<FileError> {
+    pub fn remove_leftovers(&self, symlink: &Path) -> Vec<PathError> {
         self.0.remove_leftovers(symlink)
     }
 }
@@ -105,15 +106,18 @@ impl Store {
     /// Removes what no run should find: a generation after the one `symlink` names, which a killed run, or a dry run of
     /// sops-install-secrets, left unfinished; what a killed switch left beside `symlink`; and private keys that
     /// sops-install-secrets left in the store. Everything is tried; the failures are returned.
-    pub fn remove_leftovers(&self, symlink: &Path) -> Vec<FileError> {
-        let beside = remove_stale_beside(symlink).err();
-        let (next, names) = match (self.next_number(symlink), self.root.names()) {
-            (Ok(next), Ok(names)) => (next, names),
-            (next, names) => return beside.into_iter().chain(next.err()).chain(names.err()).collect(),
-        };
-        let leftovers =
-            names.iter().filter(|name| live::parse_number(name) == Some(next) || is_left_key(name));
-        beside.into_iter().chain(leftovers.filter_map(|name| self.root.remove_tree(name).err())).collect()
+    pub fn remove_leftovers(&self, symlink: &Path) -> Vec<PathError> {
+        let mut failures = Vec::from_iter(remove_stale_beside(symlink).err());
+        match (self.next_number(symlink), self.root.names()) {
+            (Ok(next), Ok(names)) => {
+                let leftovers =
+                    names.iter().filter(|name| live::parse_number(name) == Some(next) || is_left_key(name));
+                let failed = leftovers.filter_map(|name| self.root.remove_tree(name).err());
+                failures.extend(failed.map(PathError::from));
+            }
+            (next, names) => failures.extend(next.err().into_iter().chain(names.err()).map(PathError::from)),
+        }
+        failures
     }
 
     /// Writes a complete generation, to follow the one that `symlink` names; nothing points at it yet. What is to be as
@@ -156,12 +160,12 @@ impl Store {
     }
 }
 
-fn remove_stale_beside(symlink: &Path) -> Result<(), FileError> {
-    let (Some(parent), Some(name)) = (symlink.parent(), symlink.file_name()) else { return Ok(()) };
-    match Directory::open(parent) {
-        Ok(parent) => remove_stale(&parent, name),
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error),
+fn remove_stale_beside(symlink: &Path) -> Result<(), PathError> {
+    let trust = Trust::of_current_user();
+    let errand = Errand { action: "clear up beside", path: symlink, trust, off_limits: None };
+    match errand.look()? {
+        Some(place) => Ok(remove_stale(&place.parent, place.name)?),
+        None => Ok(()),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Owns the way to a path that may lead through directories of other users: to the paths that secrets ask for.
+//! Owns the way to a path that may lead through directories of other users: to the paths that secrets ask for,
+//! and to the link that leads to the live generation.
 //!
 //! Root walks it step by step: a symlink is followed only where none but root could have put it. What is made in a
 //! directory of someone else belongs to them from its first moment there.
@@ -33,6 +34,13 @@ pub enum Trust {
     RootOnly,
     /// Everyone's: for a user's program, which gains nothing by being misled.
     Anyone,
+}
+
+impl Trust {
+    /// Of whoever runs this program. Root is misled by others in user mode as well.
+    pub fn of_current_user() -> Self {
+        if current_user().uid == 0 { Self::RootOnly } else { Self::Anyone }
+    }
 }
 
 /// Why nothing could be done at a path.
@@ -497,14 +505,14 @@ impl PathError {
                 Some(format!("move '{}' away, or give the secret another path", path.display()))
             }
             Self::UntrustedSymlink { symlink, .. } => Some(format!(
-                "give the secret a path that leads where '{}' does without going through it",
+                "use a path that leads where '{}' does without going through it",
                 symlink.display()
             )),
             Self::IntoStore { store, .. } => {
                 Some(format!("give the secret a path that leads outside of '{}'", store.display()))
             }
             Self::LiveLink { .. } => Some("give the secret another path".into()),
-            Self::UntrustedParent { .. } => Some("give the secret a path without '..'".into()),
+            Self::UntrustedParent { .. } => Some("use a path without '..'".into()),
             Self::NotAPath { .. } | Self::File(_) => None,
         }
     }

@@ -593,7 +593,7 @@ fn a_copy_goes_through_no_symlink_and_no_directory_that_a_user_planted() {
     for expected in [
         "error: cannot write '/var/home/config/key': '/var/home/config' is a symlink in a directory that others than root \
          can write\n",
-        "help: give the secret a path that leads where '/var/home/config' does without going through it\n",
+        "help: use a path that leads where '/var/home/config' does without going through it\n",
         "error: cannot use '/var/home/.key.sops-activate': file exists\n",
     ] {
         assert!(ran.stderr.contains(expected), "no '{expected}' in {}", ran.stderr);
@@ -637,6 +637,52 @@ fn root_in_user_mode_is_not_misled_by_others() {
         );
     }
     assert_eq!(machine.shell("ls -A /var/victim"), "");
+}
+
+#[test]
+fn the_link_to_the_live_generation_goes_through_no_symlink_that_a_user_planted() {
+    let Some(machine) = Machine::new() else { return };
+    let symlink = "/var/home/d/secrets";
+    let wanted = |key: &str| {
+        let secret = with(secret("a", key), json!({"path": format!("{symlink}/a")}));
+        with(one(secret), json!({"symlinkPath": symlink}))
+    };
+    machine.shell(
+        "mkdir -p /var/home /var/victim/.secrets.sops-activate; chmod 0700 /var/victim/.secrets.sops-activate
+         echo precious > /var/victim/.secrets.sops-activate/new
+         ln -s /var/victim /var/home/d; chown -h 1501:1500 /var/home /var/home/d",
+    );
+    let victim = machine.tree("/var/victim");
+    let refused = |action: &str| {
+        format!(
+            "sops-install-secrets: error: cannot {action} '{symlink}': '/var/home/d' is a symlink in a directory that \
+             others than root can write\n\
+             help: use a path that leads where '/var/home/d' does without going through it\n"
+        )
+    };
+    let ran = machine.run(&wanted("api_key"));
+    let stderr = refused("clear up beside") + &refused("switch");
+    assert_eq!(ran, Answer { code: Some(1), stdout: String::new(), stderr });
+    assert_eq!(machine.tree("/var/victim"), victim);
+    assert_eq!(machine.shell("ls -A /run/secrets.d"), "", "nothing was installed");
+    // A directory of their own will do, and is made for them.
+    machine.shell("rm /var/home/d");
+    machine.activate(&wanted("api_key"));
+    assert_eq!(
+        machine.tree("/var/home"),
+        format!("/var/home d755 1501:1500\n/var/home/d d755 1501:1500\n{symlink} -> /run/secrets.d/1 0:0")
+    );
+    machine.shell("mv /var/home/d /var/home/e; ln -s e /var/home/d; chown -h 1501:1500 /var/home/d");
+    let look =
+        "find /run /var/home /var/victim /var/lib/sops-activate -printf '%p %y%m %U:%G %i %C@ %l\n' | sort";
+    let before = machine.shell(look);
+    let ran = machine.run(&wanted("api_key"));
+    assert_eq!(ran, Answer { code: Some(1), stdout: String::new(), stderr: refused("clear up beside") });
+    assert_eq!(machine.shell(look), before);
+    let ran = machine.run(&wanted("database/password"));
+    assert!(ran.code == Some(1) && ran.stderr.contains(&refused("switch")), "{ran:?}");
+    assert_eq!(machine.shell("ls -A /run/secrets.d; cat /run/secrets.d/1/a"), format!("1\n{API_KEY}"));
+    assert_eq!(machine.tree("/var/victim"), victim);
 }
 
 #[test]
