@@ -226,17 +226,23 @@ mod tests {
         }
     }
 
+    /// Seconds of the processor that this thread has had; what others have of it does not count.
+    fn processor_time() -> i64 {
+        let used = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_THREAD).unwrap();
+        used.user_time().tv_sec() + used.system_time().tv_sec()
+    }
+
     /// A thousand templates of a thousand placeholders for a thousand secrets would be a thousand million comparisons.
     #[test]
     fn the_cost_of_a_placeholder_does_not_grow_with_the_number_of_secrets() {
         let texts: Vec<String> =
             (0..100_000).map(|number| format!("<SOPS:{number:064x}:PLACEHOLDER>")).collect();
         let entries = texts.iter().map(|text| (text.clone().into_bytes(), ())).collect();
-        let started = std::time::Instant::now();
+        let started = processor_time();
         let placeholders = Placeholders::new(entries);
         assert_eq!(placeholders.used(texts.concat().as_bytes()).unwrap().len(), texts.len());
         // Comparing each with each takes minutes.
-        assert!(started.elapsed().as_secs() < 20);
+        assert!(processor_time() - started < 20);
     }
 
     #[test]

@@ -312,18 +312,24 @@ mod tests {
         }
     }
 
+    /// Seconds of the processor that this thread has had; what others have of it does not count.
+    fn processor_time() -> i64 {
+        let used = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_THREAD).unwrap();
+        used.user_time().tv_sec() + used.system_time().tv_sec()
+    }
+
     #[test]
     fn looking_up_every_key_of_a_large_file_takes_no_more_for_each_than_in_a_small_one() {
         let tree: Vec<String> = (0..100_000).map(|number| format!(r#""key-{number}": "", "#)).collect();
         let map = json::read(format!(r#"{{{} "z": ""}}"#, tree.concat()).as_bytes()).unwrap();
-        let started = std::time::Instant::now();
+        let started = processor_time();
         let index = Index::new(&map);
         for number in 0..100_000 {
             assert!(KeyPath::new(&format!("key-{number}")).find_in(&index).is_ok());
             assert!(KeyPath::new(&format!("kay-{number}")).find_in(&index).is_err());
         }
         // Looking through the whole file for each takes ten minutes.
-        assert!(started.elapsed().as_secs() < 30);
+        assert!(processor_time() - started < 30);
     }
 
     #[test]

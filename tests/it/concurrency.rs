@@ -160,8 +160,14 @@ fn a_run_that_waits_longer_than_the_limit_says_so_and_changes_nothing() {
     let Some(machine) = Machine::new() else { return };
     machine.activate(&store("secrets", ["api_key", "api_key"]));
     let before = machine.tree("/run /etc/secrets");
-    // Whoever may read the directory may hold its lock: root, and the group keys.
-    let mut holder = machine.command("exec flock /run/secrets.d sh -c 'echo held; read go'");
+    // Whoever may read the directory may hold its lock: root, and the members of the group keys.
+    let hold = |groups: &str, script: &str| {
+        let user = format!("setpriv --reuid 1501 --regid 1500 {groups}");
+        format!("exec {user} flock /run/secrets.d sh -c '{script}'")
+    };
+    let refused = machine.shell(&hold("--groups 1502", "echo held"));
+    assert!(refused.contains("Permission denied") && !refused.contains("held"), "{refused}");
+    let mut holder = machine.command(&hold("--groups 96", "echo held; read go"));
     let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = [0; 5];
     std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut said).unwrap();

@@ -295,3 +295,35 @@ fn units_stay_noted_while_there_is_nothing_to_tell_them_by() {
     assert_eq!(ran, Answer::silent());
     assert_eq!(machine.shell(look), "1\n--no-block try-restart x.service");
 }
+
+#[test]
+fn units_of_users_stay_noted_while_there_is_nothing_to_tell_them_by() {
+    let Some(machine) = Machine::new() else { return };
+    let _socket = machine.user_manager(1501);
+    systemctl(&machine, "echo $* >> /mnt/calls");
+    let units = json!({"restartUserUnits": ["agent"]});
+    machine.activate(&a("api_key", units.clone()));
+    let notes = "ls -A /run/secrets.d | grep untold; cat /mnt/calls";
+    drop(machine.program(&a("database/user", units.clone())));
+    let run = "exec /mnt/bin/sops-install-secrets /mnt/manifest.json";
+    let said = if machine.shell("command -v script").is_empty() {
+        String::new()
+    } else {
+        machine.write("/mnt/script", "set -m; sops-activate /mnt/manifest.json 2>&1 | cat");
+        machine.shell("PATH=/mnt/bin:$PATH script -qec 'sh /mnt/script' /dev/null < /dev/null")
+    };
+    assert!(said.is_empty() || said.contains("cannot part with its terminal"), "{said}");
+    // Not even where it usually is.
+    let hide = "rm -f /usr/bin/systemctl; test ! -e /usr/bin/systemctl && echo hidden";
+    let overlay =
+        "mount -t overlay -o lowerdir=/usr/bin,upperdir=/mnt/upper,workdir=/mnt/work overlay /usr/bin";
+    assert_eq!(machine.shell(&format!("mkdir -p /mnt/upper /mnt/work && {overlay} && {hide}")), "hidden");
+    let mut nowhere = machine.command(&format!("PATH=/nowhere; {run}"));
+    let ran = answer(&mut nowhere);
+    assert!(ran.code == Some(0) && ran.stderr.contains("systemctl"), "{ran:?}");
+    assert_eq!(machine.shell(notes), ".untold-users-2");
+    machine.activate(&a("database/user", units.clone()));
+    assert!(machine.shell(notes).ends_with("try-restart -- agent.service"), "{}", machine.shell(notes));
+    machine.activate(&a("database/user", units));
+    assert_eq!(machine.shell(notes).lines().count(), 1, "they are told once");
+}
