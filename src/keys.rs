@@ -236,6 +236,16 @@ impl Keyring {
             || self.sets().any(|set| !set.plugins.is_empty())
     }
 
+    /// Whether [`Unwrap::unwrap_with_programs`] may run a program for a stanza of this kind.
+    #[must_use]
+    pub fn asks_programs(&self, kind: StanzaKind) -> bool {
+        match kind {
+            StanzaKind::Age => !self.commands.is_empty() || self.sets().any(|set| !set.plugins.is_empty()),
+            StanzaKind::Pgp => true,
+            _ => false,
+        }
+    }
+
     /// What is known by now.
     fn sets(&self) -> impl Iterator<Item = &IdentitySet> {
         std::iter::once(&self.own).chain(self.commands.printed())

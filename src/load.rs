@@ -1,4 +1,7 @@
 //! Reads and opens the sops files of a plan, each once, on all cores. [`crate::explain`] says why one does not open.
+//!
+//! They are text that others wrote: it is read, parsed and decrypted by threads that can open and run nothing. The files are
+//! opened for them, and programs that hold keys are asked for them, by the thread that is outside.
 
 use std::path::Path;
 use std::thread;
@@ -9,11 +12,11 @@ use crate::explain::{Needed, Paths, damaged, empty, unreadable_sops_file, unread
 use crate::keys::Keyring;
 use crate::plan::{Plan, SopsFile, TemplateSource};
 use crate::secret::SecretBytes;
-use crate::sops::data_key::{self, RecoverError};
+use crate::sops::data_key::{self, RecoverError, Refusal, Stanza, Unwrap};
 use crate::sops::document::{Document, Opened, Sealed};
 use crate::sops::format::Format;
-use crate::system::file::read_regular;
-use crate::system::workers;
+use crate::system::confined::{self, Outside};
+use crate::system::file::{FileError, Opened as OpenFile, read_regular};
 
 /// Bytes of a sops file at most. The largest file in use is far smaller; the limit is where 32-bit tools end, and
 /// refuses a disk image that was named by mistake. (A file of many tiny entries takes many times its size in memory.)
@@ -32,7 +35,8 @@ const FILES_PER_THREAD: usize = 8;
 #[must_use]
 pub fn open_all(plan: &Plan, keyring: &Keyring) -> Vec<Result<Document<Opened>, Diagnostic>> {
     let mut keys_told = false;
-    let opened = on_all_cores(&plan.files, |file| open(&Needed::new(plan, file), file, keyring));
+    let opened =
+        on_all_cores(&plan.files, |file, outside| open(&Needed::new(plan, file), file, keyring, outside));
     let explain = |(opened, file): (Result<_, Unopened>, &SopsFile)| {
         opened.map_err(|unopened| {
             let mut diagnostic = match unopened {
@@ -65,7 +69,7 @@ enum Unopened {
 /// Why it does not open, and what there is on this machine that could open it.
 pub fn open_file(path: &Path, format: Format, keyring: &Keyring) -> Result<Document<Opened>, Diagnostic> {
     let file = SopsFile { path: path.to_owned(), format, secrets: Vec::new() };
-    open(&Needed::default(), &file, keyring).map_err(|unopened| match unopened {
+    open(&Needed::default(), &file, keyring, &Outside::here()).map_err(|unopened| match unopened {
         Unopened::Unusable(diagnostic) => diagnostic,
         Unopened::Locked(mut diagnostic) => {
             diagnostic.notes.extend(keys_here(keyring));
@@ -77,9 +81,9 @@ pub fn open_file(path: &Path, format: Format, keyring: &Keyring) -> Result<Docum
 /// Reads every sops file of the plan without opening it.
 #[must_use]
 pub fn read_all(plan: &Plan, paths: Paths) -> Vec<Result<Document<Sealed>, Diagnostic>> {
-    on_all_cores(&plan.files, |file| {
+    on_all_cores(&plan.files, |file, outside| {
         let needed = Needed::new(plan, file);
-        read(&needed, file, paths).map_err(|diagnostic| diagnostic.note(needed.note()))
+        read(&needed, file, paths, outside).map_err(|diagnostic| diagnostic.note(needed.note()))
     })
 }
 
@@ -98,32 +102,47 @@ pub fn template_files(plan: &Plan, paths: Paths) -> Vec<Option<Result<SecretByte
         .collect()
 }
 
-/// `work` on each item, results in the items' order.
-fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// `work` on each item, in a sandbox; results in the items' order.
+fn on_all_cores<'e, T: Sync, R: Send>(
+    items: &'e [T],
+    work: impl Fn(&'e T, &Outside<'e>) -> R + Sync,
+) -> Vec<R> {
     let wanted = items.len() / FILES_PER_THREAD;
     // Asking costs reads of cgroup files, so only when the answer matters.
     let cores = if wanted > 1 { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
-    workers::map(items, cores.min(wanted), work)
+    confined::map(items, cores.min(wanted), work)
 }
 
-fn read(needed: &Needed, file: &SopsFile, paths: Paths) -> Result<Document<Sealed>, Diagnostic> {
-    let source = read_regular(&file.path, SOPS_FILE_LIMIT)
-        .map_err(|error| unreadable_sops_file(needed, error, paths))?;
+fn read<'e>(
+    needed: &Needed,
+    file: &'e SopsFile,
+    paths: Paths,
+    outside: &Outside<'e>,
+) -> Result<Document<Sealed>, Diagnostic> {
+    let unreadable = |error: FileError| unreadable_sops_file(needed, error, paths);
+    let open = outside.ask(|| OpenFile::at(&file.path)).map_err(unreadable)?;
+    let source = open.read(SOPS_FILE_LIMIT).map_err(unreadable)?;
     if source.expose().trim_ascii().is_empty() {
         return Err(empty(&file.path, paths));
     }
     Document::parse(file.format, source).map_err(|error| {
         // It is not clear yet what the file is, so it is looked at again.
-        let source = read_regular(&file.path, GUESS_LIMIT).ok();
+        let source = open.read_again(GUESS_LIMIT).ok();
         let text = source.as_ref().map(SecretBytes::expose).unwrap_or_default();
         unusable(needed, file, &error, text, paths)
     })
 }
 
-fn open(needed: &Needed, file: &SopsFile, keyring: &Keyring) -> Result<Document<Opened>, Unopened> {
-    let document = read(needed, file, Paths::Absolute).map_err(Unopened::Unusable)?;
+fn open<'e>(
+    needed: &Needed,
+    file: &'e SopsFile,
+    keyring: &'e Keyring,
+    outside: &Outside<'e>,
+) -> Result<Document<Opened>, Unopened> {
+    let document = read(needed, file, Paths::Absolute, outside).map_err(Unopened::Unusable)?;
     let metadata = document.metadata();
-    let key = data_key::recover(&metadata.groups, metadata.threshold, keyring).map_err(|error| {
+    let keys = Keys { keyring, outside };
+    let key = data_key::recover(&metadata.groups, metadata.threshold, &keys).map_err(|error| {
         let diagnostic = locked(&file.path, &error, keyring);
         match error {
             RecoverError::TooFewGroups { .. } => Unopened::Locked(diagnostic),
@@ -131,4 +150,29 @@ fn open(needed: &Needed, file: &SopsFile, keyring: &Keyring) -> Result<Document<
         }
     })?;
     document.open(key).map_err(|error| Unopened::Unusable(damaged(&file.path, &error)))
+}
+
+/// The keyring, whose programs are run outside of the sandbox.
+struct Keys<'o, 'e> {
+    keyring: &'e Keyring,
+    outside: &'o Outside<'e>,
+}
+
+impl Unwrap for Keys<'_, '_> {
+    fn names(&self, stanza: &Stanza) -> bool {
+        self.keyring.names(stanza)
+    }
+
+    fn unwrap(&self, stanza: &Stanza) -> Result<SecretBytes, Refusal> {
+        self.keyring.unwrap(stanza)
+    }
+
+    fn unwrap_with_programs(&self, stanza: &Stanza, refusal: Refusal) -> Result<SecretBytes, Refusal> {
+        let keyring = self.keyring;
+        if !keyring.asks_programs(stanza.kind) {
+            return keyring.unwrap_with_programs(stanza, refusal);
+        }
+        let stanza = stanza.clone();
+        self.outside.ask_for_long(move || keyring.unwrap_with_programs(&stanza, refusal))
+    }
 }

@@ -27,7 +27,7 @@ use crate::system::live::{Installed, LiveGeneration};
 use crate::system::mount::Backing;
 use crate::system::paths::{self, Memory};
 use crate::system::record;
-use crate::system::sandbox::{self, Needs};
+use crate::system::sandbox::{Needs, Sandbox};
 use crate::system::store::{Store, Vacant};
 use crate::system::units::{self, Channel, Messenger};
 use crate::system::untold::Untold;
@@ -115,6 +115,14 @@ struct Remembering<'a> {
     /// The directory for state; none where a user has no home.
     state: Option<&'a Path>,
     manifest: &'a Path,
+}
+
+/// What there is to do when no other run has to wait any more.
+struct Rest {
+    /// The units of users.
+    untold: Untold,
+    /// For all but telling them, unless this is in it.
+    sandbox: Option<Sandbox>,
 }
 
 /// The plan that the manifest makes.
@@ -208,18 +216,18 @@ fn activate(
     memory: Remembering,
     report: &mut Report,
 ) -> Result<Option<Diagnostic>, Diagnostic> {
-    let (table, untold) = install(plan, outcomes, accounts, messenger, memory, report)?;
+    let (table, rest) = install(plan, outcomes, accounts, messenger, memory, report)?;
     // Nobody has to wait for this any more: what users run may hang.
-    if let Some(mut untold) = untold
+    if let Some(Rest { mut untold, sandbox }) = rest
         && notice::tell_users(plan, untold.units(), messenger, report) == Asked::Some
     {
-        report.extend(untold.users_told().iter().map(plain));
+        report.extend(inside(sandbox.as_ref(), || untold.users_told()).iter().map(plain));
     }
     Ok(table)
 }
 
 /// Does all that of an activation for which other runs have to wait. Returns the table of what failed, which is about the
-/// generation that is live now, and who is still to be told. Where nothing is live and nothing can be installed no empty
+/// generation that is live now, and what is still to be done. Where nothing is live and nothing can be installed no empty
 /// generation is made, so that the first secrets that come are the first activation; where nothing is asked for, either,
 /// what earlier runs left is cleared away.
 fn install(
@@ -229,7 +237,7 @@ fn install(
     messenger: &Messenger,
     memory: Remembering,
     report: &mut Report,
-) -> Result<(Option<Diagnostic>, Option<Untold>), Diagnostic> {
+) -> Result<(Option<Diagnostic>, Option<Rest>), Diagnostic> {
     let store_plan = &plan.store;
     let mut waiting = || {
         let mount_point = store_plan.mount_point.to_string_lossy();
@@ -259,15 +267,44 @@ fn install(
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
     warn(&warnings);
     report.extend(store.remove_leftovers(&store_plan.symlink_path).iter().map(at_path));
-    let before = store.live(&store_plan.symlink_path).map_err(|error| plain(&error))?;
-    let number_before = before.as_ref().map(LiveGeneration::number);
+    let mut before = store.live(&store_plan.symlink_path).map_err(|error| plain(&error))?;
     let (mut untold, problems) = store.untold(before.as_ref()).map_err(|error| plain(&error))?;
     warn(&problems);
-    enter_sandbox(plan, &store, messenger, untold.units(), memory.state);
-    let (live, changes) = go_live(plan, &store, before, outcomes, directories, &mut untold, report)
+    let sandbox = confine(plan, &store, messenger, untold.units(), memory.state);
+    let (live, changes) = inside(sandbox.as_ref(), || {
+        let before = before.take();
+        put_in_place(plan, &store, before, outcomes, directories, &mut untold, memory, report)
+    })?;
+    // Programs tell, as far as they do, from outside of the sandbox.
+    let asked = notice::tell_machine(plan, untold.units(), messenger, report);
+    let table = inside(sandbox.as_ref(), || {
+        if asked == Asked::Some {
+            report.extend(untold.machine_told().iter().map(plain));
+        }
+        report.extend(changes.as_ref().and_then(|changes| notice::log(plan, changes, false).err()));
+        report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
+        outcome::table(plan, outcomes, Some(&live), false)
+    });
+    Ok((table, Some(Rest { untold, sandbox })))
+}
+
+/// Makes live what is wanted, and puts outside of the store what goes there. Returns what is live, and in what it differs.
+#[expect(clippy::too_many_arguments, reason = "it is the part of `install` that comes before units are told")]
+fn put_in_place(
+    plan: &Plan,
+    store: &Store,
+    before: Option<LiveGeneration>,
+    outcomes: &[Outcome],
+    directories: Ownership,
+    untold: &mut Untold,
+    memory: Remembering,
+    report: &mut Report,
+) -> Result<(LiveGeneration, Option<Changes>), Diagnostic> {
+    let number_before = before.as_ref().map(LiveGeneration::number);
+    let (live, changes) = go_live(plan, store, before, outcomes, directories, untold, report)
         .map_err(|error| at_path(&error))?;
     // From here on the new secrets are in place: everything is tried, and what fails is told.
-    let (records, mount_point) = (Path::new(record::STATE), &store_plan.mount_point);
+    let (records, mount_point) = (Path::new(record::STATE), &plan.store.mount_point);
     let is_known = number_before == Some(live.number()) && !record::is_unfinished(records, mount_point);
     if !plan.user_mode && !is_known {
         // Who made a generation: nothing but the answer of `status` depends on it, early in a boot there may be no place
@@ -275,21 +312,18 @@ fn install(
         record::remember(records, mount_point, &live, memory.manifest).ok();
     }
     place(plan, outcomes, &live, memory.state, report);
-    if notice::tell_machine(plan, untold.units(), messenger, report) == Asked::Some {
-        report.extend(untold.machine_told().iter().map(plain));
-    }
-    report.extend(changes.and_then(|changes| notice::log(plan, &changes, false).err()));
-    report.extend(store.prune(&live, store_plan.keep_generations).iter().map(plain));
-    Ok((outcome::table(plan, outcomes, Some(&live), false), Some(untold)))
+    Ok((live, changes))
 }
 
-/// Everything is read, and what is to be written is known.
-fn enter_sandbox(plan: &Plan, store: &Store, messenger: &Messenger, untold: &Units, state: Option<&Path>) {
-    // A program would be in the sandbox, too.
-    if messenger.may_run_programs(plan, untold) {
-        tracing::debug!("there is no sandbox: programs tell units");
-        return;
-    }
+/// Everything is read, and what is to be written is known: from here on the process is in the sandbox. Where programs may
+/// have to be run, which would be in it, too, the sandbox is returned, for threads.
+fn confine(
+    plan: &Plan,
+    store: &Store,
+    messenger: &Messenger,
+    untold: &Units,
+    state: Option<&Path>,
+) -> Option<Sandbox> {
     let of = |paths: Vec<&Path>| -> Vec<PathBuf> {
         paths.into_iter().filter_map(Path::parent).map(Path::to_owned).collect()
     };
@@ -304,8 +338,8 @@ fn enter_sandbox(plan: &Plan, store: &Store, messenger: &Messenger, untold: &Uni
     let (before, has_lists) = match (paths::placed_before(&memory), lists.try_exists()) {
         (Ok(before), Ok(has_lists)) => (before, has_lists),
         // What is not known now may be needed later.
-        (Err(error), _) => return tracing::debug!("there is no sandbox: {error}"),
-        (_, Err(error)) => return tracing::debug!("there is no sandbox: {error}"),
+        (Err(error), _) => return no_sandbox(&error),
+        (_, Err(error)) => return no_sandbox(&error),
     };
     let mut links: Vec<&Path> =
         before.iter().map(PathBuf::as_path).chain(placed(InstallMode::Symlink)).collect();
@@ -313,8 +347,27 @@ fn enter_sandbox(plan: &Plan, store: &Store, messenger: &Messenger, untold: &Uni
     let mut files = of(placed(InstallMode::Copy).collect());
     files.extend(state.into_iter().chain(has_lists.then_some(lists)).map(Path::to_owned));
     let needs = Needs { store, links: of(links), files };
-    if let Err(error) = sandbox::enter(&needs) {
-        tracing::debug!("there is no sandbox: {error}");
+    let sandbox = match Sandbox::for_activation(&needs) {
+        Ok(sandbox) => sandbox,
+        Err(error) => return no_sandbox(&error),
+    };
+    if messenger.may_run_programs(plan, untold) {
+        return Some(sandbox);
+    }
+    sandbox.enter().err().and_then(|error| no_sandbox(&error))
+}
+
+/// Nothing that works without may fail with it.
+fn no_sandbox(reason: &dyn Display) -> Option<Sandbox> {
+    tracing::debug!("there is no sandbox: {reason}");
+    None
+}
+
+/// Does `work` in a thread in the sandbox, or here, where this is in it, or there is none.
+fn inside<R: Send>(sandbox: Option<&Sandbox>, mut work: impl FnMut() -> R + Send) -> R {
+    match sandbox {
+        Some(sandbox) => sandbox.hold(work),
+        None => work(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! a clearing-up that fails on the way out of another failure goes to the debug log.
 
 pub mod accounts;
+pub mod confined;
 pub mod copy;
 mod directory;
 pub mod file;

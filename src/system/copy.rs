@@ -47,7 +47,7 @@ impl FileCopy<'_> {
         let file = File::from(fd);
         let same = file
             .metadata()
-            .is_ok_and(|open| read_open(file, &open, size).is_ok_and(|read| read.expose() == self.content));
+            .is_ok_and(|open| read_open(&file, &open, size).is_ok_and(|read| read.expose() == self.content));
         Ok(same.then(|| Stamp::of(&found)))
     }
 

@@ -4,7 +4,7 @@
 //! otherwise hold up the boot for ever. The bytes go straight into a buffer that is wiped.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -96,13 +96,43 @@ impl From<Stamp> for SystemTime {
 /// When it cannot be opened or read, is not a regular file, is larger than `limit` bytes, or changes its length
 /// meanwhile. [`FileError::is_not_found`] tells the absent file apart.
 pub fn read_regular(path: &Path, limit: u64) -> Result<SecretBytes, FileError> {
-    let file = open_at_once(path)?;
-    let metadata = file.metadata().map_err(|error| FileError::io("read", path, error))?;
-    read_open(file, &metadata, limit).map_err(|cause| FileError {
-        action: "read",
-        path: path.to_owned(),
-        cause,
-    })
+    Opened::at(path)?.read(limit)
+}
+
+/// What is open for reading, and need not be a regular file. Who reads it needs no way to its path.
+pub struct Opened<'p> {
+    file: File,
+    path: &'p Path,
+}
+
+impl<'p> Opened<'p> {
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn at(path: &'p Path) -> Result<Self, FileError> {
+        Ok(Self { file: open_at_once(path)?, path })
+    }
+
+    /// Its bytes, once.
+    ///
+    /// # Errors
+    /// As those of [`read_regular`], but for opening.
+    pub fn read(&self, limit: u64) -> Result<SecretBytes, FileError> {
+        let metadata = self.file.metadata().map_err(|error| FileError::io("read", self.path, error))?;
+        read_open(&self.file, &metadata, limit).map_err(|cause| FileError {
+            action: "read",
+            path: self.path.to_owned(),
+            cause,
+        })
+    }
+
+    /// Its bytes after they were [read](Self::read).
+    ///
+    /// # Errors
+    /// As those of [`read`](Self::read).
+    pub fn read_again(&self, limit: u64) -> Result<SecretBytes, FileError> {
+        (&self.file).rewind().map_err(|error| FileError::io("read", self.path, error))?;
+        self.read(limit)
+    }
 }
 
 /// Opens for reading without waiting for a FIFO's writer or a terminal's line, and without becoming its terminal.
@@ -121,7 +151,7 @@ fn open_at_once(path: &Path) -> Result<File, FileError> {
 }
 
 /// The content of a file that is open at its start.
-pub(super) fn read_open(mut file: File, metadata: &Metadata, limit: u64) -> Result<SecretBytes, Cause> {
+pub(super) fn read_open(mut file: &File, metadata: &Metadata, limit: u64) -> Result<SecretBytes, Cause> {
     let kind = Kind::of(metadata.mode());
     if kind != Kind::File {
         return Err(Cause::WrongKind(kind, Kind::File));
@@ -280,7 +310,7 @@ mod tests {
         fs::write(&path, b"12345").unwrap();
         let before = fs::metadata(&path).unwrap();
         fs::write(&path, b"1234").unwrap();
-        let shrunk = read_open(File::open(&path).unwrap(), &before, 9).err().unwrap();
+        let shrunk = read_open(&File::open(&path).unwrap(), &before, 9).err().unwrap();
         assert!(matches!(shrunk, Cause::Changed));
     }
 

@@ -104,7 +104,7 @@ impl LiveGeneration {
         let found = stat::fstat(&fd).map_err(failed)?;
         let file = File::from(fd);
         let metadata = file.metadata().map_err(|error| holder.failed("read", name, error))?;
-        let content = read_open(file, &metadata, metadata.len()).map_err(|cause| FileError {
+        let content = read_open(&file, &metadata, metadata.len()).map_err(|cause| FileError {
             action: "read",
             path: holder.path().join(name),
             cause,

@@ -140,7 +140,7 @@ impl List {
         let file = File::from(fd);
         let metadata = file.metadata().map_err(|error| FileError::io("look at", &self.path, error));
         let text = metadata.and_then(|metadata| {
-            read_open(file, &metadata, LIMIT).map_err(|cause| FileError {
+            read_open(&file, &metadata, LIMIT).map_err(|cause| FileError {
                 action: "read",
                 path: self.path.clone(),
                 cause,

@@ -1,10 +1,13 @@
-//! Owns the sandbox that an activation enters when everything is read and the store is open: from there on the program
-//! can change the places that it is there to change, and no others, whatever a path or a race makes of it.
+//! Owns the sandboxes: that of an activation, from where everything is read and the store is open, in which the program
+//! can change the places that it is there to change, and no others, whatever a path or a race makes of it; and that of what
+//! reads text of others, in which nothing at all can be opened.
 //!
-//! The kernel's Landlock holds it, for the rest of the process. Files are read in those places only, and no program is run:
-//! who has to run one, as `systemctl` to tell units, cannot enter. Where the kernel knows no Landlock, or too old a one, or
-//! anything else is in the way, there is no sandbox, and the activation goes on: nothing that works without may fail
-//! with it.
+//! The kernel's Landlock holds them, for a thread and those that it starts. No program is run in them: where one may be
+//! needed, as `systemctl` to tell units, a thread goes in and the one that was there before stays outside. Threads share
+//! their memory, so this holds against tricks with paths and mistakes of ours, and not against who runs code of their own.
+//!
+//! Where the kernel knows no Landlock, or too old a one, or anything else is in the way, there is no sandbox, and the
+//! activation goes on: nothing that works without may fail with it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
@@ -13,6 +16,7 @@ use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::thread;
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath, Ruleset,
@@ -22,9 +26,11 @@ use nix::fcntl::{self, OFlag};
 use nix::sys::stat::Mode;
 
 use super::accounts::current_user;
-use super::file::FileError;
+use super::file::{FileError, words};
 use super::private::private_name;
 use super::store::Store;
+use super::workers;
+use crate::secret::wipe_stack;
 
 /// What making and replacing links takes. Each is made in a directory beside its place, and moved from there.
 const LINKS: BitFlags<AccessFs> =
@@ -55,13 +61,79 @@ pub enum NoSandbox {
     Landlock(#[from] RulesetError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error("no thread can go into it: {}", words(.0))]
+    Thread(std::io::Error),
 }
 
-/// Enters the sandbox. There is no way out.
-///
-/// # Errors
-/// When there is none. Everything is as before, then.
-pub fn enter(needs: &Needs<'_>) -> Result<(), NoSandbox> {
+/// A sandbox that threads can enter.
+pub struct Sandbox(RulesetCreated);
+
+impl Sandbox {
+    /// The sandbox of an activation.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn for_activation(needs: &Needs<'_>) -> Result<Self, NoSandbox> {
+        let mut ruleset = ruleset()?;
+        let store = PathBeneath::new(needs.store.root.as_fd(), FILES | AccessFs::ReadDir);
+        ruleset = ruleset.add_rule(store)?;
+        for (path, rights) in rules(needs)? {
+            let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+            let opened = fcntl::open(&path, flags, Mode::empty());
+            let fd = opened.map_err(|errno| FileError::io("open", &path, errno))?;
+            ruleset = ruleset.add_rule(PathBeneath::new(fd, rights))?;
+        }
+        Ok(Self(ruleset))
+    }
+
+    /// The sandbox in which nothing can be opened: what is open already can be read there.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn for_reading() -> Result<Self, NoSandbox> {
+        Ok(Self(ruleset()?))
+    }
+
+    /// Takes in this thread, and all that it starts from here on. There is no way out.
+    ///
+    /// # Errors
+    /// When it cannot. Everything is as before, then.
+    pub fn enter(&self) -> Result<(), NoSandbox> {
+        self.0.try_clone().map_err(NoSandbox::Thread)?.restrict_self()?;
+        Ok(())
+    }
+
+    /// As [`enter`](Self::enter). Where that fails, this goes on without a sandbox.
+    pub fn enter_if_possible(&self) {
+        self.enter().unwrap_or_else(|error| NoSandbox::tell(&error));
+    }
+
+    /// Does `work` in a thread inside, while this one waits outside.
+    pub fn hold<R: Send>(&self, mut work: impl FnMut() -> R + Send) -> R {
+        let done = thread::scope(|scope| {
+            let inside = || {
+                self.enter_if_possible();
+                let done = work();
+                wipe_stack();
+                done
+            };
+            let thread = workers::thread().spawn_scoped(scope, inside);
+            let thread = thread.map_err(|error| NoSandbox::Thread(error).tell()).ok()?;
+            Some(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        done.unwrap_or_else(work)
+    }
+}
+
+impl NoSandbox {
+    /// Says that the activation goes on without.
+    pub fn tell(&self) {
+        tracing::debug!("there is no sandbox: {self}");
+    }
+}
+
+/// What may be done where.
+fn rules(needs: &Needs<'_>) -> Result<BTreeMap<PathBuf, BitFlags<AccessFs>>, FileError> {
     let mut rules: BTreeMap<PathBuf, BitFlags<AccessFs>> = BTreeMap::new();
     // Names of files may be read everywhere: a way to a place is walked step by step.
     let root = (PathBuf::from("/"), AccessFs::ReadDir.into());
@@ -75,17 +147,7 @@ pub fn enter(needs: &Needs<'_>) -> Result<(), NoSandbox> {
             }
         }
     }
-
-    let mut ruleset = ruleset()?;
-    ruleset = ruleset.add_rule(PathBeneath::new(needs.store.root.as_fd(), FILES | AccessFs::ReadDir))?;
-    for (path, rights) in rules {
-        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-        let opened = fcntl::open(&path, flags, Mode::empty());
-        let fd = opened.map_err(|errno| FileError::io("open", &path, errno))?;
-        ruleset = ruleset.add_rule(PathBeneath::new(fd, rights))?;
-    }
-    ruleset.restrict_self()?;
-    Ok(())
+    Ok(rules)
 }
 
 fn ruleset() -> Result<RulesetCreated, RulesetError> {

@@ -198,7 +198,7 @@ impl Note {
         let file = File::from(fd);
         let metadata = file.metadata().map_err(|error| unreadable(root.failed("look at", &name, error)))?;
         let path = root.path().join(&name);
-        let text = read_open(file, &metadata, LIMIT)
+        let text = read_open(&file, &metadata, LIMIT)
             .map_err(|cause| unreadable(FileError { action: "read", path: path.clone(), cause }))?;
         serde_json::from_slice(text.expose()).map(Some).map_err(|error| UntoldError::Damaged {
             path,

@@ -5,8 +5,16 @@ use std::thread;
 
 use crate::secret::wipe_stack;
 
+/// As the first thread has it nearly everywhere: what it can read, others can.
+const STACK: usize = 8 << 20;
+
+/// A thread to be, whose stack does not depend on the environment (`RUST_MIN_STACK`).
+pub fn thread() -> thread::Builder {
+    thread::Builder::new().stack_size(STACK)
+}
+
 /// `work` on each item, on `count` threads at most; results in the items' order. The calling thread works, too.
-pub fn map<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn map<'i, T: Sync, R: Send>(items: &'i [T], count: usize, work: impl Fn(&'i T) -> R + Sync) -> Vec<R> {
     if count.min(items.len()) <= 1 {
         return items.iter().map(work).collect();
     }
@@ -26,7 +34,7 @@ pub fn map<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&T) -> R +
             wipe_stack();
             done
         };
-        let start = |_| thread::Builder::new().spawn_scoped(scope, wiped).ok();
+        let start = |_| thread().spawn_scoped(scope, wiped).ok();
         let threads: Vec<_> = (1..count.min(items.len())).filter_map(start).collect();
         let mut results = worker();
         for thread in threads {

@@ -1,20 +1,25 @@
-//! What the sandbox refuses: everything that an activation is not there for.
+//! What the sandboxes refuse: everything that an activation is not there for, and everything but reading to those who read
+//! sops files; and that a run is in them.
 //!
-//! It is entered in a thread, which alone is confined then. That it refuses nothing that an activation needs is shown by all
-//! other tests, whose runs are in it.
+//! They are entered in a thread, which alone is confined then. That they refuse nothing that an activation needs is shown by
+//! all other tests, whose runs are in them.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use serde_json::json;
 use sops_activate::plan::access::Ownership;
+use sops_activate::system::confined::{self, Outside};
 use sops_activate::system::mount::Backing;
-use sops_activate::system::sandbox::{self, Needs, NoSandbox};
+use sops_activate::system::sandbox::{Needs, NoSandbox, Sandbox};
 use sops_activate::system::store::Store;
+
+use crate::server::{self, USER, answer, manifest, secret, with};
 
 /// A directory that stands for the machine.
 struct Machine {
@@ -44,17 +49,18 @@ impl Machine {
         let needs =
             Needs { store: &store, links: vec![self.path("links/missing")], files: vec![self.path("files")] };
         thread::scope(|scope| {
-            let confined = scope.spawn(|| match sandbox::enter(&needs) {
-                Ok(()) => {
-                    work(self);
-                    true
-                }
-                Err(NoSandbox::Landlock(error)) => {
-                    eprintln!("skipped: {error}");
-                    false
-                }
-                Err(error) => panic!("{error}"),
-            });
+            let confined =
+                scope.spawn(|| match Sandbox::for_activation(&needs).and_then(|sandbox| sandbox.enter()) {
+                    Ok(()) => {
+                        work(self);
+                        true
+                    }
+                    Err(NoSandbox::Landlock(error)) => {
+                        eprintln!("skipped: {error}");
+                        false
+                    }
+                    Err(error) => panic!("{error}"),
+                });
             confined.join().unwrap()
         })
     }
@@ -123,4 +129,108 @@ fn in_its_places_it_can_do_what_an_activation_does() {
         fs::remove_dir(machine.path("links/missing/private")).unwrap();
         assert_eq!(fs::read_dir("/").unwrap().next().map(|entry| entry.is_ok()), Some(true));
     });
+}
+
+#[test]
+fn who_reads_sops_files_can_open_nothing_and_reads_what_was_opened_for_it() {
+    if let Err(error) = Sandbox::for_reading() {
+        eprintln!("skipped: {error}");
+        return;
+    }
+    let shadow = if nix::unistd::geteuid().is_root() { "/etc/shadow" } else { "/etc/passwd" };
+    File::open(shadow).unwrap();
+    let machine = Machine::new();
+    let files = ["links/there", "files/there", "none"].map(|path| machine.path(path));
+    let calling = thread::current().id();
+    let work = |file: &'_ PathBuf, outside: &Outside<'_>| {
+        assert_ne!(thread::current().id(), calling);
+        assert_refused("reading accounts", File::open(shadow));
+        assert_refused("reading files", File::open(machine.path("links/there")));
+        assert_refused("listing", fs::read_dir("/"));
+        assert_refused("writing", write(&machine.path("files/there")));
+        assert_refused("making a file", File::create(machine.path("files/new")));
+        assert_refused("making a directory", fs::create_dir(machine.path("files/new")));
+        assert_refused("making a link", symlink("x", machine.path("files/new")));
+        assert_refused("removing", fs::remove_file(machine.path("files/there")));
+        assert_refused("running a program", Command::new("true").status());
+        assert_refused("the network", TcpStream::connect("127.0.0.1:9"));
+        let here = outside.ask(|| thread::current().id());
+        let elsewhere = outside.ask_for_long(|| (thread::current().id(), Command::new("true").status()));
+        assert_eq!(here, calling, "the calling thread does what others ask for");
+        assert!(elsewhere.0 != calling && elsewhere.1.unwrap().success(), "and waits for nothing long");
+        let path = file.clone();
+        let read = outside.ask(move || File::open(path)).map(|mut open| {
+            let mut text = String::new();
+            open.read_to_string(&mut text).map(|_| text)
+        });
+        read.and_then(|read| read).map_err(|error| error.kind())
+    };
+    for count in [0, 1, 2, 8] {
+        let read = confined::map(&files, count, work);
+        assert_eq!(read, [Ok("before".to_owned()), Ok("before".to_owned()), Err(ErrorKind::NotFound)]);
+    }
+    File::open(shadow).expect("only those threads are confined");
+}
+
+/// A run whose units programs are told by, the threads of it by their numbers, each with its calls.
+fn run_told_by_systemctl(machine: &server::Machine) -> Vec<(String, Vec<String>)> {
+    machine.write("/mnt/bin/systemctl", "#!/bin/sh\necho $* >> /mnt/calls\n");
+    machine.shell("chmod +x /mnt/bin/systemctl");
+    let wanted = |key| {
+        let units = json!({"path": "/etc/app/a", "restartUnits": ["a"], "restartUserUnits": ["b"]});
+        manifest(&[with(secret("a", key), units)], &[])
+    };
+    machine.activate(&wanted("api_key"));
+    drop(machine.program(&wanted("database/user")));
+    let calls = "landlock_restrict_self,read,openat,mkdirat,unlinkat,renameat,renameat2,linkat,symlinkat";
+    let ran = answer(
+        machine
+            .command(&format!(
+                "strace -f --detach-on=execve -y -o /mnt/log -e trace={calls} sops-install-secrets /mnt/manifest.json"
+            ))
+            .env("SOPS_RESTART_UNITS_VIA_SYSTEMCTL", "1"),
+    );
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(machine.shell("cat /run/secrets/a"), USER);
+    let told = "--no-block try-restart a.service\n--user --no-block try-restart -- b.service";
+    assert_eq!(machine.shell("cat /mnt/calls"), told);
+    let mut threads: Vec<(String, Vec<String>)> = Vec::new();
+    for line in machine.shell("cat /mnt/log").lines() {
+        let (number, call) = line.split_once(' ').unwrap();
+        if threads.iter().all(|(known, _)| known != number) {
+            threads.push((number.to_owned(), Vec::new()));
+        }
+        let (_, calls) = threads.iter_mut().find(|(known, _)| known == number).unwrap();
+        calls.push(call.trim_start().to_owned());
+    }
+    threads
+}
+
+#[test]
+fn sops_files_are_read_and_secrets_put_in_place_by_threads_in_the_sandbox_also_where_programs_tell_units() {
+    if let Err(error) = Sandbox::for_reading() {
+        eprintln!("skipped: {error}");
+        return;
+    }
+    let Some(machine) = server::Machine::new() else { return };
+    if machine.shell("command -v strace").is_empty() {
+        eprintln!("skipped: no strace");
+        return;
+    }
+    let _socket = machine.user_manager(0);
+    let threads = run_told_by_systemctl(&machine);
+    let reads_values = |call: &String| call.starts_with("read(") && call.contains("secrets.yaml");
+    let changes = |call: &String| {
+        let names = ["mkdirat(", "unlinkat(", "renameat", "linkat(", "symlinkat("];
+        names.iter().any(|name| call.starts_with(name)) || call.contains("O_CREAT")
+    };
+    let is_confined = |(_, calls): &&(String, Vec<String>)| {
+        calls.first().is_some_and(|call| call.starts_with("landlock_restrict_self("))
+    };
+    let (confined, free): (Vec<_>, Vec<_>) = threads.iter().partition(is_confined);
+    let count = |threads: &[&(String, Vec<String>)], of: &dyn Fn(&String) -> bool| {
+        threads.iter().flat_map(|(_, calls)| calls).filter(|call| of(call)).count()
+    };
+    assert!(count(&confined, &reads_values) > 0 && count(&confined, &changes) > 4, "{threads:#?}");
+    assert_eq!((count(&free, &reads_values), count(&free, &changes)), (0, 0), "{free:#?}");
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -20,6 +20,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Limits, Output, ProcessError, Variables};
 use crate::secret::SecretBytes;
+use crate::system::workers;
 
 /// Bytes of standard error that are kept, the last ones.
 pub(super) const STDERR_LIMIT: usize = 64 << 10;
@@ -108,7 +109,7 @@ impl Running {
             while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
             drop(ending);
         };
-        running.waiter = Some(thread::Builder::new().spawn(wait).map_err(failed)?);
+        running.waiter = Some(workers::thread().spawn(wait).map_err(failed)?);
         for pipe in [
             running.stdin.as_ref().map(AsFd::as_fd),
             running.stdout.as_ref().map(AsFd::as_fd),

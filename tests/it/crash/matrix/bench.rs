@@ -65,17 +65,12 @@ impl Bench {
         bench.reset();
         bench.before = bench.whole(&world::look(&bench.history));
         let log = bench.clean_log();
-        bench.calls = calls::parse(&log, bench.follows());
-        if bench.history.cores == Cores::All {
-            // Who does what is different each time: only what each of some runs did is to be met again.
-            for _ in 0..3 {
-                bench.reset();
-                let others = calls::parse(&bench.clean_log(), true);
-                let is_in_both = |call: &Call| {
-                    others.iter().any(|other| (&other.name, other.nth) == (&call.name, call.nth))
-                };
-                bench.calls.retain(is_in_both);
-            }
+        bench.calls = calls::parse(&log);
+        // Who does what is different each time: only what each of some runs did is to be met again.
+        for _ in 0..3 {
+            bench.reset();
+            let others = calls::parse(&bench.clean_log());
+            bench.calls.retain(|call| others.iter().any(|other| other.is_same(call)));
         }
         bench.again = bench.run(&[]);
         bench.reset();
@@ -94,22 +89,19 @@ impl Bench {
         if self.history.cores == Cores::One {
             words.extend(["taskset", "--cpu-list", "0"].map(str::to_owned));
         }
-        words.extend(["strace", "-qqq", "-y", "-o", &format!("{OURS}/log")].map(str::to_owned));
-        if self.follows() {
-            words.push("-f".into());
-        }
+        // Threads are followed, but not `systemctl`, to which would be done what is meant for the program.
+        words.extend(["strace", "-qqq", "-f", "--detach-on=execve", "-y", "-o"].map(str::to_owned));
+        words.push(format!("{OURS}/log"));
         if let Some(user) = self.history.user {
             words.extend(["-u".into(), user.into()]);
         }
         if let Some(point) = point {
             words.extend(["-e".into(), format!("trace={}", point.call.name), "-e".into(), point.injection()]);
+            if let Some(file) = &point.call.file {
+                words.extend(["-P".into(), file.clone()]);
+            }
         }
         words
-    }
-
-    /// Whether strace follows threads. It would follow `systemctl`, too, and do to it what is meant for the program.
-    fn follows(&self) -> bool {
-        !self.history.environment.iter().any(|(name, _)| *name == "SOPS_RESTART_UNITS_VIA_SYSTEMCTL")
     }
 
     /// Makes the machine what it is before the run.

@@ -1,13 +1,14 @@
 //! The system calls of a run, and what can be done to each of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A system call of a run.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub name: String,
-    /// Which of this name in its thread, from 1.
+    /// Which of this name in its thread, from 1; which of those on `file`, if there is one.
     pub nth: usize,
+    pub file: Option<String>,
     pub text: String,
     /// It comes before the program's own first call: it is the loader's, or the runtime's.
     pub of_loader: bool,
@@ -18,6 +19,13 @@ pub struct Call {
 pub struct Point {
     pub call: Call,
     pub what: What,
+}
+
+impl Call {
+    /// Whether strace takes it for the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.name, self.nth, &self.file) == (&other.name, other.nth, &other.file)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +69,8 @@ impl Point {
 
     /// The same number in every run, by which points are shared.
     pub fn number(&self) -> u64 {
-        let text = format!("{} {} {}", self.call.name, self.call.nth, self.what.name());
+        let file = self.call.file.as_deref().unwrap_or_default();
+        let text = format!("{} {} {}{file}", self.call.name, self.call.nth, self.what.name());
         // FNV-1a.
         text.bytes()
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -70,29 +79,40 @@ impl Point {
 }
 
 /// The calls in a log, after the one that starts the program. Of several threads that make as many calls of a name, one
-/// stands for all, because strace counts in each.
-pub fn parse(log: &str, has_threads: bool) -> Vec<Call> {
-    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let mut known = std::collections::BTreeSet::new();
+/// stands for all, because strace counts in each; so what other threads than the first do to a sops file is counted by
+/// itself. What `systemctl` is started by is none of them, and how often threads wait for each other is a matter of chance: both
+/// are left out. (Strace, which makes an error of a call, would also swallow that others are woken, as no kernel does.)
+pub fn parse(log: &str) -> Vec<Call> {
+    let lines = || {
+        log.lines().filter_map(|line| {
+            let (thread, text) = line.split_once(' ')?;
+            let (name, _) = text.trim_start().split_once('(')?;
+            let is_name =
+                name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+            (is_name && name != "futex").then_some((thread, name, text.trim_start()))
+        })
+    };
+    let Some((first, ..)) = lines().next() else { return Vec::new() };
+    let starts: BTreeSet<&str> = lines()
+        .filter(|(thread, name, _)| *name == "execve" && *thread != first)
+        .map(|(thread, ..)| thread)
+        .collect();
+    let mut counts: BTreeMap<(&str, &str, Option<&str>), usize> = BTreeMap::new();
+    let mut known = BTreeSet::new();
     let mut calls = Vec::new();
     let mut of_loader = true;
-    for line in log.lines() {
-        let (thread, text) = match line.split_once(' ') {
-            Some((thread, text)) if has_threads => (thread, text.trim_start()),
-            _ => ("", line),
-        };
-        let Some((name, _)) = text.split_once('(') else { continue };
-        if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
-            continue;
-        }
-        let nth = counts.entry((thread.to_owned(), name.to_owned())).or_default();
+    for (thread, name, text) in lines().filter(|(thread, ..)| !starts.contains(thread)) {
+        let sops_file = text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(file, _)| file);
+        let file = sops_file.filter(|file| thread != first && file.starts_with("/mnt/"));
+        let nth = counts.entry((thread, name, file)).or_default();
         *nth += 1;
         if calls.is_empty() && name == "execve" {
             continue;
         }
         of_loader &= !text.starts_with("prctl(PR_SET_DUMPABLE");
-        if known.insert((name.to_owned(), *nth)) {
-            calls.push(Call { name: name.to_owned(), nth: *nth, text: text.to_owned(), of_loader });
+        if known.insert((name, *nth, file)) {
+            let (name, file) = (name.to_owned(), file.map(str::to_owned));
+            calls.push(Call { name, nth: *nth, file, text: text.to_owned(), of_loader });
         }
     }
     calls
@@ -133,9 +153,7 @@ fn errors(call: &Call) -> &'static [&'static str] {
         "mmap" => &["EACCES", "ENOMEM", "EPERM"],
         "mprotect" => &["EACCES", "ENOMEM"],
         "brk" | "mremap" | "munmap" | "madvise" | "clone" | "clone3" | "vfork" => &["ENOMEM"],
-        "wait4" | "waitid" | "getrandom" | "futex" | "nanosleep" | "clock_nanosleep" | "epoll_pwait" => {
-            &["EINTR"]
-        }
+        "wait4" | "waitid" | "getrandom" | "nanosleep" | "clock_nanosleep" | "epoll_pwait" => &["EINTR"],
         "socket" => &["EACCES", "EMFILE", "ENOMEM"],
         "connect" => &["EACCES", "EINTR", "EPERM"],
         "pipe2" | "dup" | "dup3" | "epoll_create1" | "eventfd2" => &["EMFILE"],

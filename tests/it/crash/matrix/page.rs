@@ -23,8 +23,10 @@ once to see its system calls. Then, for each call, the machine is made anew and 
 Calls are counted from the program's execution on, those of the dynamic loader and of the runtime before `main` included. Calls that
 cannot give one of these errors are only killed at. A point counts only if strace's log shows it (`(INJECTED)`, `+++ killed by
 SIGKILL +++`), or the debugger saw that the rest was asked for; one that did not happen is tried again, since threads share the work in another way
-each time, and is *missed* after fifty times. Of the run with
-several threads only those calls are planned that each of four runs had; the run with one worker has the others.
+each time, and is *missed* after fifty times. Calls are counted in each thread: the first thread opens files and tells units, another one reads
+and opens sops files, and where `systemctl` is told, others put secrets in place. What happens to a call of one happens to that of
+another that is as far in its count, too. So what is done to a sops file is counted by itself. Only those calls
+are planned that each of four runs had, and none by which threads wait for each other.
 
 On the machine everything but memory of its own is read-only, and all of that is searched. After each point:
 

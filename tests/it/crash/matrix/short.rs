@@ -4,6 +4,7 @@
 //! to the kernel, so that half of the bytes are written and the rest is not. What a full disk does is the same, and an
 //! error at the next write.
 
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus};
 
@@ -38,44 +39,55 @@ pub fn run(child: &Child, nth: usize, then: Then) -> Seen {
     assert!(matches!(stopped, WaitStatus::Stopped(_, Signal::SIGSTOP)), "{stopped:?}");
     ptrace::seize(
         pid,
-        Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL,
+        Options::PTRACE_O_TRACESYSGOOD
+            | Options::PTRACE_O_TRACEEXEC
+            | Options::PTRACE_O_TRACECLONE
+            | Options::PTRACE_O_EXITKILL,
     )
     .unwrap();
     kill(pid, Signal::SIGCONT).unwrap();
     let mut seen = Seen { status: ExitStatus::from_raw(0), writes: 0, fired: false };
-    let mut state = State::Outside;
+    // Of each thread.
+    let mut states: BTreeMap<Pid, State> = BTreeMap::new();
     let mut has_started = false;
-    let mut wants_rest = false;
+    let mut wants_rest = None;
     loop {
-        let signal = match waitpid(pid, Some(WaitPidFlag::__WALL)).unwrap() {
-            WaitStatus::Exited(_, code) => {
+        let news = waitpid(None, Some(WaitPidFlag::__WALL)).unwrap();
+        let Some(thread) = news.pid() else { continue };
+        let signal = match news {
+            WaitStatus::Exited(_, code) if thread == pid => {
                 seen.status = ExitStatus::from_raw(code << 8);
                 return seen;
             }
-            WaitStatus::Signaled(_, signal, _) => {
+            WaitStatus::Signaled(_, signal, _) if thread == pid => {
                 seen.status = ExitStatus::from_raw(signal as i32);
                 return seen;
             }
+            WaitStatus::Exited(..) | WaitStatus::Signaled(..) => continue,
             WaitStatus::PtraceEvent(_, _, event) => {
                 // The shell becomes the program.
                 has_started |= event == ptrace::Event::PTRACE_EVENT_EXEC as i32;
-                state = if has_started { State::Inside(Cut::No) } else { State::Outside };
+                let is_in_call = has_started && event != ptrace::Event::PTRACE_EVENT_STOP as i32;
+                states.insert(thread, if is_in_call { State::Inside(Cut::No) } else { State::Outside });
                 None
             }
             WaitStatus::PtraceSyscall(_) if has_started => {
-                state = match state {
-                    State::Inside(cut) => {
-                        leave(pid, cut, &mut wants_rest);
+                let state = match states.remove(&thread) {
+                    Some(State::Inside(cut)) => {
+                        leave(thread, cut, &mut wants_rest);
                         State::Outside
                     }
-                    State::Outside => State::Inside(enter(pid, nth, then, &mut seen, &mut wants_rest)),
+                    Some(State::Outside) | None => {
+                        State::Inside(enter(thread, nth, then, &mut seen, &mut wants_rest))
+                    }
                 };
+                states.insert(thread, state);
                 None
             }
             WaitStatus::Stopped(_, signal) => Some(signal).filter(|signal| *signal != Signal::SIGTRAP),
             _ => None,
         };
-        match ptrace::syscall(pid, signal) {
+        match ptrace::syscall(thread, signal) {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => panic!("{errno}"),
         }
@@ -98,12 +110,13 @@ enum Cut {
 /// x86-64's `write`.
 const WRITE: u64 = 1;
 
-fn enter(pid: Pid, nth: usize, then: Then, seen: &mut Seen, wants_rest: &mut bool) -> Cut {
+/// `wants_rest` is the thread whose write was cut short.
+fn enter(pid: Pid, nth: usize, then: Then, seen: &mut Seen, wants_rest: &mut Option<Pid>) -> Cut {
     let mut registers = ptrace::getregs(pid).unwrap();
     if registers.orig_rax != WRITE {
         return Cut::No;
     }
-    if std::mem::take(wants_rest) {
+    if wants_rest.take_if(|thread| *thread == pid).is_some() {
         seen.fired = true;
         if then == Then::Goes {
             return Cut::No;
@@ -126,7 +139,7 @@ fn enter(pid: Pid, nth: usize, then: Then, seen: &mut Seen, wants_rest: &mut boo
     Cut::Short(asked)
 }
 
-fn leave(pid: Pid, cut: Cut, wants_rest: &mut bool) {
+fn leave(pid: Pid, cut: Cut, wants_rest: &mut Option<Pid>) {
     match cut {
         Cut::No => {}
         Cut::Short(asked) => {
@@ -134,7 +147,7 @@ fn leave(pid: Pid, cut: Cut, wants_rest: &mut bool) {
             assert_eq!(registers.rax, asked / 2, "the kernel wrote what it was asked to");
             registers.rdx = asked;
             ptrace::setregs(pid, registers).unwrap();
-            *wants_rest = true;
+            *wants_rest = Some(pid);
         }
         Cut::Full => {
             let mut registers = ptrace::getregs(pid).unwrap();
