@@ -26,6 +26,9 @@
     exec ${sops.package}/bin/sops-install-secrets -ignore-passwd ${manifest}
   '';
 
+  # Nothing is declared any more: the same unit clears away what is left.
+  clears = sops.secrets == {} && sops.templates == {};
+
   # A passphrase may have to be asked for, which takes a session with a screen.
   mayAsk = sops.gnupg.home != null;
 in {
@@ -47,7 +50,20 @@ in {
 
     systemd.user.services.sops-nix = {
       Unit =
-        {Description = "Install secrets";}
+        (
+          if clears
+          then {
+            Description = "Remove secrets that are no longer declared";
+            # Either: a list of what is outside of the store; or a live generation, which a link that dangles is not.
+            ConditionPathExistsGlob = [
+              "|%S/sops-activate/*.json"
+              # What %S stands for since systemd 254, where it is the user's default.
+              "|%h/.local/state/sops-activate/*.json"
+            ];
+            ConditionPathExists = "|${lib.replaceStrings ["%%" "%r"] ["%%" "%t"] sops.defaultSymlinkPath}";
+          }
+          else {Description = "Install secrets";}
+        )
         // (
           if mayAsk
           then {
