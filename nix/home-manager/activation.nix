@@ -7,6 +7,10 @@
 }: let
   sops = config.sops;
   escape = import ../systemd-escape.nix {inherit lib;};
+  hardening = import ../hardening.nix {
+    inherit lib sops;
+    inherited = config.systemd.user.sessionVariables // config.home.sessionVariables;
+  };
 
   manifest = import ../manifest.nix {inherit lib pkgs sops;} {
     name = "manifest";
@@ -78,13 +82,15 @@ in {
             Conflicts = ["shutdown.target"];
           }
         );
-      Service = {
-        Type = "oneshot";
-        # Units may be ordered after it at any later time without starting it again.
-        RemainAfterExit = true;
-        Environment = lib.mapAttrsToList (name: value: escape.assignment "${name}=${value}") sops.environment;
-        ExecStart = "${install}";
-      };
+      Service =
+        hardening.user
+        // {
+          Type = "oneshot";
+          # Units may be ordered after it at any later time without starting it again.
+          RemainAfterExit = true;
+          Environment = lib.mapAttrsToList (name: value: escape.assignment "${name}=${value}") sops.environment;
+          ExecStart = "${install}";
+        };
       # With a passphrase to be asked for, the first start fails where nobody can be asked; the session starts it again. A machine
       # without a screen has only the first.
       Install.WantedBy = ["default.target"] ++ lib.optional mayAsk "graphical-session-pre.target";
