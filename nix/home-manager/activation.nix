@@ -7,6 +7,10 @@
 }: let
   sops = config.sops;
   escape = import ../systemd-escape.nix {inherit lib;};
+  hardening = import ../hardening.nix {
+    inherit lib sops;
+    inherited = config.systemd.user.sessionVariables // config.home.sessionVariables;
+  };
 
   manifest = import ../manifest.nix {inherit lib pkgs sops;} {
     name = "manifest";
@@ -25,6 +29,9 @@
     ''}
     exec ${sops.package}/bin/sops-install-secrets -ignore-passwd ${manifest}
   '';
+
+  # Nothing is declared any more: the same unit clears away what is left.
+  clears = sops.secrets == {} && sops.templates == {};
 
   # A passphrase may have to be asked for, which takes a session with a screen.
   mayAsk = sops.gnupg.home != null;
@@ -47,7 +54,20 @@ in {
 
     systemd.user.services.sops-nix = {
       Unit =
-        {Description = "Install secrets";}
+        (
+          if clears
+          then {
+            Description = "Remove secrets that are no longer declared";
+            # Either: a list of what is outside of the store; or a live generation, which a link that dangles is not.
+            ConditionPathExistsGlob = [
+              "|%S/sops-activate/*.json"
+              # What %S stands for since systemd 254, where it is the user's default.
+              "|%h/.local/state/sops-activate/*.json"
+            ];
+            ConditionPathExists = "|${lib.replaceStrings ["%%" "%r"] ["%%" "%t"] sops.defaultSymlinkPath}";
+          }
+          else {Description = "Install secrets";}
+        )
         // (
           if mayAsk
           then {
@@ -62,13 +82,15 @@ in {
             Conflicts = ["shutdown.target"];
           }
         );
-      Service = {
-        Type = "oneshot";
-        # Units may be ordered after it at any later time without starting it again.
-        RemainAfterExit = true;
-        Environment = lib.mapAttrsToList (name: value: escape.assignment "${name}=${value}") sops.environment;
-        ExecStart = "${install}";
-      };
+      Service =
+        hardening.user
+        // {
+          Type = "oneshot";
+          # Units may be ordered after it at any later time without starting it again.
+          RemainAfterExit = true;
+          Environment = lib.mapAttrsToList (name: value: escape.assignment "${name}=${value}") sops.environment;
+          ExecStart = "${install}";
+        };
       # With a passphrase to be asked for, the first start fails where nobody can be asked; the session starts it again. A machine
       # without a screen has only the first.
       Install.WantedBy = ["default.target"] ++ lib.optional mayAsk "graphical-session-pre.target";

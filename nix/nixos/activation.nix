@@ -80,10 +80,12 @@ in {
               }
               # Where the key is needed for users, no mount can be waited for: see users.nix.
               // lib.optionalAttrs (!units.forUsers) {RequiresMountsFor = installation.mountsFor [sops.age.keyFile];};
-            serviceConfig = {
-              Type = "oneshot";
-              ExecStart = ["${generator.command} ${escape.argument sops.age.keyFile}"];
-            };
+            serviceConfig =
+              installation.hardening.generator
+              // {
+                Type = "oneshot";
+                ExecStart = ["${generator.command} ${escape.argument sops.age.keyFile}"];
+              };
           };
         })
       ];

@@ -9,13 +9,14 @@
   machine = import ./machine.nix {inherit config lib options;};
   mounts = import ./mounts.nix {inherit config lib;};
   escape = import ../systemd-escape.nix {inherit lib;};
+  hardening = import ../hardening.nix {inherit lib sops;};
   program = "${sops.package}/bin/sops-install-secrets";
   generator = {
     path = [pkgs.age pkgs.coreutils];
     command = "${pkgs.runtimeShell} ${../generate-age-key.sh}";
   };
 in rec {
-  inherit generator machine;
+  inherit generator hardening machine;
 
   needed = sops.secrets != {} || sops.templates != {};
   regularSecrets = lib.filterAttrs (_: secret: !secret.neededForUsers) sops.secrets;
@@ -111,7 +112,8 @@ in rec {
       // lib.optionalAttrs (sops.age.keyCredential != null) {SOPS_AGE_KEY_FILE = "%d/${sops.age.keyCredential}";};
     path = sops.age.plugins;
     serviceConfig =
-      {
+      hardening.installer
+      // {
         Type = "oneshot";
         # The manifest's name has the hash of all it says, so switch-to-configuration restarts the unit when there is something to do.
         ExecStart = ["${program} ${arguments}"];
@@ -142,12 +144,14 @@ in rec {
     };
     # A note of an earlier run may name units that are still to be told, and nobody reads the lists by now.
     environment.SOPS_RESTART_UNITS_VIA_SYSTEMCTL = "1";
-    serviceConfig = {
-      Type = "oneshot";
-      ExecStart = ["${program} ${arguments}"];
-      # Otherwise every switch would run it again.
-      RemainAfterExit = true;
-    };
+    serviceConfig =
+      hardening.remover
+      // {
+        Type = "oneshot";
+        ExecStart = ["${program} ${arguments}"];
+        # Otherwise every switch would run it again.
+        RemainAfterExit = true;
+      };
   };
 
   # What `unit` does, as an activation script. `deps` are the scripts that have to come first.

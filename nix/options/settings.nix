@@ -83,12 +83,20 @@ in {
         example = literalExpression ''{ SOPS_AGE_KEY_FILE = "/var/lib/key.txt"; }'';
         description =
           if userMode
-          then "Environment variables for the program."
+          then ''
+            Environment variables for the program.
+
+            Where one names a command that has keys, the unit keeps the privileges that it gives up otherwise: see
+            `docs/reference/hardening.md`.
+          ''
           else ''
             Environment variables for the program.
 
             An activation script puts each value between single quotes as it is, so that a value can end the quotes to substitute a
             command. Values from elsewhere need `lib.escapeShellArg`. A unit takes the value literally.
+
+            Where one names a command that has keys, a unit keeps the rights of root that it gives up otherwise: see
+            `docs/reference/hardening.md`.
           '';
       };
       package = mkOption {

@@ -1,9 +1,12 @@
 //! What systemd is told of a service, read from its unit file and drop-ins as systemd reads them, without asking it: the
-//! variables and credentials that only the unit has, and the mounts that it waits for.
+//! variables and credentials that only the unit has, and the mounts that it waits for. It may be the machine's or a user's.
 //!
 //! What is set may be a key: no value is shown, and those of unit files are wiped where they are read. Variables, once they are
 //! words for a program, are not.
 
+mod manager;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -13,14 +16,8 @@ use std::path::{Path, PathBuf};
 use super::file::read_regular;
 use super::process::Variables;
 use crate::secret::SecretBytes;
+pub use manager::Manager;
 
-/// Where unit files are, those that win first.
-const UNITS: [&str; 4] = [
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-];
 /// Where systemd looks for credentials that are named without a directory.
 const STORES: [&str; 5] = [
     "/run/credentials/@system",
@@ -42,9 +39,10 @@ pub const CREDENTIALS: &str = "/run/credentials";
 /// Bytes of a unit file, or of a file of variables, at most.
 const LIMIT: u64 = 1 << 20;
 
-/// A service of this machine.
+/// A service of this machine, or of a user.
 pub struct Service {
     name: String,
+    manager: Manager,
     /// In their order; of what may be set more than once all count, up to an empty one.
     settings: Vec<Setting>,
 }
@@ -68,13 +66,14 @@ pub enum Credential {
 impl Service {
     /// None where there is no such unit, or it cannot be read.
     #[must_use]
-    pub fn read(name: &str) -> Option<Self> {
-        let mut service = Self { name: name.to_owned(), settings: Vec::new() };
-        for directory in UNITS {
-            match read_regular(&Path::new(directory).join(name), LIMIT) {
+    pub fn read(manager: Manager, name: &str) -> Option<Self> {
+        let directories = manager.unit_directories();
+        let mut service = Self { name: name.to_owned(), manager, settings: Vec::new() };
+        for directory in &directories {
+            match read_regular(&directory.join(name), LIMIT) {
                 Ok(text) => {
                     service.take(&text);
-                    for drop_in in drop_ins(name) {
+                    for drop_in in drop_ins(&directories, name) {
                         // As for systemd, one that cannot be read is as if it were not there.
                         if let Ok(text) = read_regular(&drop_in, LIMIT) {
                             service.take(&text);
@@ -90,16 +89,19 @@ impl Service {
         None
     }
 
-    /// Whether it runs a program with this file as an argument.
+    /// Whether it runs a program with this file as an argument, or a script that does.
     #[must_use]
     pub fn runs_with(&self, argument: &Path) -> bool {
-        let commands = self.values("ExecStart").into_iter();
         let real = |path: &Path| fs::canonicalize(path).ok();
         let wanted = real(argument);
-        commands.flat_map(words).any(|word| {
-            let word = self.expanded(word.expose());
-            let path = path_of(&word);
+        let is_wanted = |word: &SecretBytes| {
+            let path = path_of(word);
             path == argument || (path.is_absolute() && wanted.is_some() && real(path) == wanted)
+        };
+        self.values("ExecStart").into_iter().any(|command| {
+            let command: Vec<_> = words(command).iter().map(|word| self.expanded(word.expose())).collect();
+            let script = command.first().and_then(|program| script(path_of(program)));
+            command.iter().chain(&script.unwrap_or_default()).any(is_wanted)
         })
     }
 
@@ -144,7 +146,7 @@ impl Service {
     /// The directory that `%d` stands for.
     #[must_use]
     pub fn credentials(&self) -> PathBuf {
-        Path::new(CREDENTIALS).join(&self.name)
+        self.manager.credentials().join(&self.name)
     }
 
     fn loaded(&self, id: &str) -> Option<Credential> {
@@ -220,37 +222,44 @@ impl Service {
         values
     }
 
-    /// With what the specifiers stand for that a system's unit is likely to use; others stay.
+    /// With what the specifiers stand for that a unit is likely to use; others stay.
     fn expanded(&self, text: &[u8]) -> SecretBytes {
-        let credentials = self.credentials();
-        let longest = credentials.as_os_str().len();
-        let specifiers = memchr::memchr_iter(b'%', text).count();
-        let mut expanded = Vec::with_capacity(text.len() + specifiers * longest);
+        let mut pieces = Vec::new();
         let mut rest = text;
-        while let [first, after @ ..] = rest {
-            let (stands_for, after) = match (first, after) {
-                (b'%', [b'd', after @ ..]) => (credentials.as_os_str().as_bytes(), after),
-                (b'%', [b'n', after @ ..]) => (self.name.as_bytes(), after),
-                (b'%', [b't', after @ ..]) => (&b"/run"[..], after),
-                (b'%', [b'S', after @ ..]) => (&b"/var/lib"[..], after),
-                (b'%', [b'E', after @ ..]) => (&b"/etc"[..], after),
-                (b'%', [b'h', after @ ..]) => (&b"/root"[..], after),
-                (b'%', [b'%', after @ ..]) => (&b"%"[..], after),
-                _ => (std::slice::from_ref(first), after),
-            };
-            expanded.extend_from_slice(stands_for);
-            rest = after;
+        while let Some((before, after)) = memchr::memchr(b'%', rest).and_then(|at| rest.split_at_checked(at))
+        {
+            let stands_for = after.get(1).and_then(|specifier| self.stands_for(*specifier));
+            let (specifier, tail) = after.split_at_checked(2).unwrap_or((after, b""));
+            pieces.push(Cow::Borrowed(before));
+            pieces.push(stands_for.map_or(Cow::Borrowed(specifier), Cow::Owned));
+            rest = tail;
         }
-        SecretBytes::new(expanded)
+        pieces.push(Cow::Borrowed(rest));
+        SecretBytes::new(pieces.concat())
+    }
+
+    fn stands_for(&self, specifier: u8) -> Option<Vec<u8>> {
+        match specifier {
+            b'd' => Some(self.credentials().into_os_string().into_vec()),
+            b'n' => Some(self.name.clone().into_bytes()),
+            b'%' => Some(b"%".to_vec()),
+            _ => self.manager.directory(specifier).map(|path| path.into_os_string().into_vec()),
+        }
     }
 }
 
+/// The words of a program that is a script.
+fn script(program: &Path) -> Option<Vec<SecretBytes>> {
+    let text = read_regular(program, LIMIT).ok()?;
+    text.expose().starts_with(b"#!").then(|| words(text.expose()))
+}
+
 /// What adds to the unit, in the order in which it counts.
-fn drop_ins(name: &str) -> Vec<PathBuf> {
+fn drop_ins(directories: &[PathBuf], name: &str) -> Vec<PathBuf> {
     let mut found = BTreeMap::new();
     // Of those with one name the first directory wins.
-    for directory in UNITS.iter().rev() {
-        let Ok(entries) = fs::read_dir(Path::new(directory).join(format!("{name}.d"))) else { continue };
+    for directory in directories.iter().rev() {
+        let Ok(entries) = fs::read_dir(directory.join(format!("{name}.d"))) else { continue };
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "conf"));
         found.extend(paths.filter_map(|path| Some((path.file_name()?.to_owned(), path))));
@@ -406,7 +415,8 @@ mod tests {
     use super::*;
 
     fn service(text: &str) -> Service {
-        let mut service = Service { name: "a.service".to_owned(), settings: Vec::new() };
+        let mut service =
+            Service { name: "a.service".to_owned(), manager: Manager::System, settings: Vec::new() };
         service.take(&SecretBytes::from(text.as_bytes()));
         service
     }

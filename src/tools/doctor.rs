@@ -130,7 +130,7 @@ fn machine(
     let mounts = MountTable::read();
     let state = run::state(plan, &environment);
     let template_files = load::template_files(plan, Paths::Absolute);
-    let unit = Unit::of(plan, &asked.manifest);
+    let unit = Unit::of(plan, &asked.manifest, &environment);
     if let Some(unit) = unit.as_ref().filter(|_| !plan.dummy_secrets) {
         unit.tell(findings);
         environment.keys = unit.environment(environment.keys);

@@ -12,6 +12,7 @@ readonly bad_secret="$changed_password"' | (.manifest.content.secrets[] | select
     | (.manifest.content.secrets[] | select(.name == "backup/ssh-key").key) = "backup/no-such-key"'
 
 example_server() {
+    local unit exposure
     example_expectations
     make_example
     container=$example
@@ -23,7 +24,9 @@ example_server() {
     example_boot
     example_files boot "$api_key" "$api_env" "$ssh_key" "$admin"
     nothing 'systemd-analyze finds nothing to say of the units' boot.verify
-    printf '   (systemd-analyze security: %s)\n' "${fact[boot.security]//$'\n'/, }"
+    while read -r unit exposure; do
+        no_more_exposed "systemd holds that $unit is no more exposed than is written down" "$exposure" "$exposure_of_installers"
+    done <<<"${fact[boot.exposure]-}"
     seven_restarts
     secret_changed
     shut_down
@@ -84,6 +87,7 @@ make_example() {
     other_system "$example" "$configuration" changed-secret "$changed_secret"
     other_system "$example" "$configuration" changed-password "$changed_password"
     other_system "$example" "$configuration" bad-secret "$bad_secret"
+    other_system "$example" "$golden/ours-leftovers.json" no-secrets .
 }
 
 # make_server DIRECTORY GOLDEN [FILTER]: a machine with a system of the example server. As in NixOS, nothing but one of its units makes
@@ -235,6 +239,9 @@ boot_with_a_bad_secret() {
     is 'the mended system has all active' mended.states 'active active active active active active'
     example_files mended "$api_key" "$api_env" "$ssh_key" "$admin"
     restarted mended boot backup
+    is 'a system without any secret fails no unit' cleared.failed ''
+    is 'its two units have cleared away' cleared.removers 'active active'
+    nothing 'nothing is left of the secrets, in memory or on the disk' cleared.left
     is 'what requires the secrets starts now' mended.saw.requires-secrets "$database_password"
 }
 

@@ -6,6 +6,7 @@
 readonly user_server=ours-user-server.json home=home-ours.json
 readonly changed_for_users='(.manifest.content.secrets[] | select(.name == "one").key) = "nested/sibling"'
 readonly changed_for_unknown="$changed_for_users"' | (.manifest.content.secrets[] | select(.name == "two").key) = "nested/sibling"'
+readonly of_carol='walk(if type == "string" then gsub("alice"; "carol") else . end)'
 readonly changed_home='(.manifest.content.secrets[] | select(.name == "one").key) = "nested/sibling"'
 
 users() {
@@ -45,6 +46,10 @@ users() {
     nothing "it leaves the user's other units" home.saw.bystander
     nothing 'and those that secrets of the system name' home.saw.reader
     home_files home /run/user/1000/secrets.d/2 'sibling value'
+
+    is 'where nothing is left of the secrets of a user, nothing is run to clear it away' cleared.before 'inactive 0'
+    is 'where something is, its unit removes it' cleared.after 'active 0'
+    nothing 'and nothing is left' cleared.left
 }
 
 # users_well STEP
@@ -93,23 +98,25 @@ make_user_server() {
 
     local units=$container/home/alice/.config/systemd/user secrets=/home/alice/.config/sops-nix/secrets
     install -D -m 0600 -- "$fixtures/keys/age.txt" "$container/home/alice/.config/sops/age/keys.txt"
-    install_home "$units" .
-    install_home "$container/systems/home-changed" "$changed_home"
+    install_home "$golden/$home" "$units" .
+    install_home "$golden/$home" "$container/systems/home-changed" "$changed_home"
+    # carol's secrets are no longer declared.
+    install_home "$golden/home-ours-leftovers.json" "$container/home/carol/.config/systemd/user" "$of_carol"
     # It gives what has to wait for it half a second to be first.
     mkdir -p -- "$units/sops-nix.service.d"
     printf '[Service]\nExecStartPre=/usr/lib/boot-test/users hold basic.target\n' >"$units/sops-nix.service.d/hold.conf"
     user_unit "$units" reader /run/secrets/one
     user_unit "$units" bystander /run/secrets/one
     user_unit "$units" mpd %t/program/one "$secrets/two"
-    chroot "$container" chown -R alice:alice /home/alice
+    for user in alice carol; do chroot "$container" chown -R $user:$user /home/$user; done
 }
 
-# install_home DIRECTORY FILTER: home-manager's unit, as home-manager writes it, with its script and manifest in the store, and the
+# install_home GOLDEN DIRECTORY FILTER: home-manager's unit, as home-manager writes it, with its script and manifest in the store, and the
 # script that home-manager runs when it activates
 install_home() {
     local system manifest script store=$container/nix/store
-    system=$(jq "$2" "$golden/$home")
-    mkdir -p -- "$1/default.target.wants"
+    system=$(jq "$3" "$1")
+    mkdir -p -- "$2/default.target.wants"
     manifest=/nix/store/$(jq .manifest.content <<<"$system" | sha256sum | cut -c 1-32)-manifest.json
     jq .manifest.content <<<"$system" >"$container$manifest"
     # The name of the script follows from that of the manifest.
@@ -117,14 +124,19 @@ install_home() {
     printf '#!/bin/bash\n' >"$container$script"
     jq -r '.script[]' <<<"$system" | sed "s#/nix/store/HASH-manifest.json#$manifest#" >>"$container$script"
     chmod +x "$container$script"
-    jq -r '.units["sops-nix"] | to_entries[] | "[\(.key)]", (.value | to_entries[] | .key as $key | .value
-        | if type == "array" then .[] else . end | "\($key)=\(.)")' <<<"$system" |
-        sed "s#/nix/store/HASH-sops-nix-user#$script#" >"$1/sops-nix.service"
+    user_unit_of /dev/stdin <<<"$system" |
+        sed "s#/nix/store/HASH-sops-nix-user#$script#" >"$2/sops-nix.service"
     jq -r '.units["sops-nix"].Install.WantedBy[]' <<<"$system" | while read -r target; do
-        mkdir -p -- "$1/$target.wants"
-        ln -sfn -- ../sops-nix.service "$1/$target.wants/sops-nix.service"
+        mkdir -p -- "$2/$target.wants"
+        ln -sfn -- ../sops-nix.service "$2/$target.wants/sops-nix.service"
     done
-    { echo 'set -eu' && jq -r '.activation["sops-nix"].data[]' <<<"$system"; } >"$1/activate"
+    { echo 'set -eu' && jq -r '.activation["sops-nix"].data[]' <<<"$system"; } >"$2/activate"
+}
+
+# user_unit_of GOLDEN: the text of home-manager's unit
+user_unit_of() {
+    jq -r '.units["sops-nix"] | to_entries[] | "[\(.key)]", (.value | to_entries[] | .key as $key | .value
+        | if type == "array" then .[] else . end | "\($key)=\(.)")' "$1"
 }
 
 # user_unit DIRECTORY NAME FILE...: one that notes what is in the files when it starts

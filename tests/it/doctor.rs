@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::machine::{repository, text};
 use crate::server::{Answer, FILE, KEY, Machine, answer};
-use machines::{cases, one};
+use machines::{cases, of_users_unit, one};
 
 fn directory() -> PathBuf {
     repository("tests/doctor")
@@ -127,4 +127,51 @@ fn what_an_activation_can_do_next_is_what_it_says() {
             assert_eq!(again.code, Some(0), "{name}: {again:?}");
         }
     }
+}
+
+/// `doctor` as the user whose home is `/mnt/home`, with a variable that only this shell has.
+fn doctor_of_user(machine: &Machine, variable: &str) -> Answer {
+    let user = "HOME=/mnt/home XDG_RUNTIME_DIR=/mnt/runtime PATH=";
+    let script = format!("{user} {variable} exec /mnt/bin/sops-activate doctor /mnt/manifest.json");
+    answer(&mut machine.command(&script))
+}
+
+#[test]
+fn keys_of_the_unit_of_home_manager_are_looked_for_as_it_does() {
+    let Some(machine) = Machine::new() else { return };
+    machine.shell(": > /etc/fstab");
+    let wanted = of_users_unit(&machine, "Environment=\"SOPS_AGE_KEY_FILE=%h/the key.txt\"\n");
+    machine.shell("cp /mnt/fixtures/keys/age.txt '/mnt/home/the key.txt'");
+    machine.write("/mnt/manifest.json", wanted.to_string());
+
+    let told = doctor_of_user(&machine, "SOPS_AGE_KEY_FILE=/nowhere");
+    let last = "to do: activate: `systemctl --user restart sops-nix.service`";
+    assert_eq!(told.stdout.lines().last(), Some(last), "{told:?}");
+
+    let unit = "HOME=/mnt/home XDG_RUNTIME_DIR=/mnt/runtime SOPS_AGE_KEY_FILE='/mnt/home/the key.txt'";
+    let ran = answer(&mut machine.command(&format!("{unit} /mnt/home/install")));
+    assert_eq!(ran, Answer::silent());
+    let told = doctor_of_user(&machine, "SOPS_AGE_KEY_FILE=/nowhere");
+    let last = "nothing to do: this machine opens and has in place what it should: 1 secret";
+    assert_eq!(told.stdout.lines().last(), Some(last), "{told:?}");
+    let as_it_does = "  ok: sops-nix.service installs this manifest: keys are looked for as it does\n";
+    assert!(told.stdout.contains(as_it_does), "{told:?}");
+}
+
+#[test]
+fn a_key_that_only_the_shell_of_a_user_names_does_not_count_for_the_unit_of_home_manager() {
+    let Some(machine) = Machine::new() else { return };
+    machine.shell(": > /etc/fstab");
+    let wanted = of_users_unit(&machine, "");
+    machine.write("/mnt/manifest.json", wanted.to_string());
+    let variable = "SOPS_AGE_KEY_FILE=/mnt/fixtures/keys/age.txt";
+    let told = doctor_of_user(&machine, variable);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(!told.stdout.contains("age.txt"), "{told:?}");
+
+    // Where the unit installs another manifest, nothing is known of it, and the shell is all that there is.
+    machine
+        .shell("cp /mnt/manifest.json /mnt/other.json; sed -i s/manifest.json/other.jso/ /mnt/home/install");
+    let told = doctor_of_user(&machine, variable);
+    assert!(told.stdout.lines().last().unwrap().contains("activate: `sops-activate /mnt/"), "{told:?}");
 }

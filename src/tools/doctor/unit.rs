@@ -1,18 +1,24 @@
 //! The unit that installs a manifest, seen from outside: keys that only it has, in its variables and credentials.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::findings::{Area, Findings};
+use crate::cli::Environment;
 use crate::keys::{self, Sources};
 use crate::plan::Plan;
 use crate::secret::SecretBytes;
-use crate::system::service::{Credential, Service};
+use crate::system::process::Variables;
+use crate::system::service::{Credential, Manager, Service};
 
 pub struct Unit {
     pub name: &'static str,
     service: Option<Service>,
     /// It installs this manifest, not another one.
     installs: bool,
+    /// It is one of a user's manager.
+    is_users: bool,
 }
 
 /// A key that only the unit gets to see.
@@ -22,26 +28,35 @@ pub struct Withheld {
 }
 
 impl Unit {
-    /// The unit for such a plan. A user's has neither credentials nor mounts to wait for.
-    pub fn of(plan: &Plan, manifest: &Path) -> Option<Self> {
-        if plan.user_mode {
-            return None;
-        }
-        let users = plan.store.symlink_path.ends_with("secrets-for-users");
-        let name =
-            if users { "sops-install-secrets-for-users.service" } else { "sops-install-secrets.service" };
-        let service = Service::read(name);
+    /// The unit for such a plan. None where it is not known where it would be.
+    pub fn of(plan: &Plan, manifest: &Path, environment: &Environment) -> Option<Self> {
+        let (manager, name) = if plan.user_mode {
+            let manager = Manager::User {
+                home: environment.home.clone()?,
+                config: environment.config_home.clone()?,
+                state: environment.state_home.clone()?,
+                runtime: environment.runtime_dir.clone()?.into(),
+            };
+            (manager, "sops-nix.service")
+        } else if plan.store.symlink_path.ends_with("secrets-for-users") {
+            (Manager::System, "sops-install-secrets-for-users.service")
+        } else {
+            (Manager::System, "sops-install-secrets.service")
+        };
+        let service = Service::read(manager, name);
         let installs = service.as_ref().is_some_and(|service| service.runs_with(manifest));
-        Some(Self { name, service, installs })
+        Some(Self { name, service, installs, is_users: plan.user_mode })
     }
 
+    /// A user's comes when everything is mounted.
     pub fn waits_for(&self, mount_point: &Path) -> bool {
-        self.service.as_ref().is_some_and(|service| service.waits_for(mount_point))
+        self.is_users || self.service.as_ref().is_some_and(|service| service.waits_for(mount_point))
     }
 
     /// The command that installs the manifest, if this unit does.
     pub fn activation(&self) -> Option<String> {
-        self.installs.then(|| format!("`systemctl restart {}`", self.name))
+        let whose = if self.is_users { "--user " } else { "" };
+        self.installs.then(|| format!("`systemctl {whose}restart {}`", self.name))
     }
 
     /// That keys are looked for as the unit does, if it installs the manifest.
@@ -60,14 +75,26 @@ impl Unit {
             Some(_) => format!("{name} of this machine installs another manifest"),
             None => format!("there is no {name} on this machine"),
         };
-        let what = "(`sops.environment`, `sops.age.keyCredential`) are not looked for";
-        Some(format!("{why}: keys that only the unit has {what}"))
+        let what = if self.is_users { "" } else { ", `sops.age.keyCredential`" };
+        Some(format!("{why}: keys that only the unit has (`sops.environment`{what}) are not looked for"))
     }
 
     /// What the unit's environment says about keys, in place of the caller's, if it installs the manifest.
     pub fn environment(&self, callers: keys::Environment) -> keys::Environment {
         let Some(service) = self.service.as_ref().filter(|_| self.installs) else { return callers };
         let mut variables = service.environment();
+        if self.is_users {
+            // A user's manager has most of what the user's shell has. What this one says of keys it need not have.
+            let says_of_keys = |name: &OsStr| name == "GNUPGHOME" || name.as_bytes().starts_with(b"SOPS_");
+            let is_new = |name: &OsStr| variables.iter().all(|(known, _)| known != name);
+            let inherited: Variables = callers
+                .handed_on
+                .iter()
+                .filter(|(name, _)| !says_of_keys(name) && is_new(name))
+                .cloned()
+                .collect();
+            variables.extend(inherited);
+        }
         if let Some(path) = callers.path().filter(|_| variables.iter().all(|(name, _)| name != "PATH")) {
             // systemd's own is not known here.
             variables.push(("PATH".into(), path.to_owned()));

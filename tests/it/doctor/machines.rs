@@ -42,6 +42,24 @@ fn of_unit(machine: &Machine, settings: &str) -> Value {
     with(manifest(&[secret], &[]), json!({"ageSshKeyPaths": []}))
 }
 
+/// As [`of_unit`], installed by a user's unit as home-manager's module has it: by a script that names the manifest.
+pub fn of_users_unit(machine: &Machine, settings: &str) -> Value {
+    machine.shell("mkdir -p /mnt/runtime /mnt/home/.config/systemd/user");
+    machine.write(
+        "/mnt/home/.config/systemd/user/sops-nix.service",
+        format!("[Service]\nType=oneshot\n{settings}ExecStart=/mnt/home/install\n"),
+    );
+    let script = "#!/bin/sh\nset -e\nexec /mnt/bin/sops-install-secrets -ignore-passwd /mnt/manifest.json\n";
+    machine.write("/mnt/home/install", script);
+    machine.shell("chmod +x /mnt/home/install");
+    let secret = with(secret("whole", ""), json!({"sopsFile": UNIT_FILE}));
+    let places = json!({"secretsMountPoint": "%r/secrets.d", "symlinkPath": "%r/secrets"});
+    with(
+        manifest(&[with(secret, json!({"path": "%r/secrets/whole"}))], &[]),
+        with(places, json!({"userMode": true, "ageSshKeyPaths": []})),
+    )
+}
+
 /// As the unit would.
 fn activated_by_its_unit(machine: &Machine, manifest: &Value) {
     let mut program = machine.program(manifest);
