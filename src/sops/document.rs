@@ -3,8 +3,6 @@
 //! [`Document<Sealed>`] is what was read; [`Document::open`] consumes it, decrypts every value in place and verifies
 //! the MAC, and is the only way to a [`Document<Opened>`], the only one that gives out values.
 
-use std::marker::PhantomData;
-
 use sha2::{Digest as _, Sha512};
 
 use super::cipher::{Cipher, Type, ValueError};
@@ -19,17 +17,20 @@ use super::tree::{Comment, Entry, Item, Map, Place, Text, Value};
 use crate::secret::{Plaintext, SecretBytes};
 
 /// The state of a document whose values are still encrypted.
-pub enum Sealed {}
+pub struct Sealed {
+    /// What it takes to open it. It goes then: rules are automata and keys are lists, of whatever size the file asks for,
+    /// and all documents of a plan are open at once.
+    metadata: Metadata,
+}
 /// The state of a document whose values are plaintext and whose MAC was verified.
-pub enum Opened {}
+pub struct Opened;
 
 pub struct Document<State> {
     format: Format,
     /// The file's text. Opening decrypts the values inside of it.
     source: SecretBytes,
     branches: Vec<Map>,
-    metadata: Metadata,
-    state: PhantomData<State>,
+    state: State,
 }
 
 /// Why a file is not a sops document.
@@ -92,11 +93,6 @@ impl<State> Document<State> {
         self.format
     }
 
-    #[must_use]
-    pub fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
     /// For looking up many keys in the first (usually only) document of the file.
     #[must_use]
     pub fn index(&self) -> Index<'_> {
@@ -134,7 +130,12 @@ impl Document<Sealed> {
         let mut branches = format.read(source.expose())?;
         let block = take_metadata(format, &mut branches, source.expose())?;
         let metadata = Metadata::from_node(&block)?;
-        Ok(Self { format, source, branches, metadata, state: PhantomData })
+        Ok(Self { format, source, branches, state: Sealed { metadata } })
+    }
+
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.state.metadata
     }
 
     /// Where the key stands, or as much of its path as there is. For messages: it looks through the tree again.
@@ -192,9 +193,10 @@ impl Document<Sealed> {
     /// # Errors
     /// With the path of the first value that does not open, or when the MAC does not match. Nothing is given out
     /// then.
-    pub fn open(mut self, key: DataKey) -> Result<Document<Opened>, OpenError> {
+    pub fn open(self, key: DataKey) -> Result<Document<Opened>, OpenError> {
+        let Self { format, mut source, mut branches, state: Sealed { metadata } } = self;
         let mut mac = Sha512::new();
-        if self.metadata.mac_only_encrypted {
+        if metadata.mac_only_encrypted {
             // sops' marker for such files: the SHA-256 of "sops".
             mac.update([
                 0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe,
@@ -203,21 +205,20 @@ impl Document<Sealed> {
             ]);
         }
         let mut opener = Opener {
-            source: self.source.expose_mut(),
+            source: source.expose_mut(),
             cipher: Cipher::new(key),
-            rules: Tracker::new(&self.metadata.rule),
-            mac_only_encrypted: self.metadata.mac_only_encrypted,
+            rules: Tracker::new(&metadata.rule),
+            mac_only_encrypted: metadata.mac_only_encrypted,
             aad: Vec::new(),
             path: Vec::new(),
             mac,
         };
-        for branch in &mut self.branches {
+        for branch in &mut branches {
             opener.map(branch)?;
         }
         let Opener { cipher, mac, .. } = opener;
-        verify_mac(&cipher, &self.metadata, &format!("{:X}", mac.finalize()))?;
-        let Self { format, source, branches, metadata, .. } = self;
-        Ok(Document { format, source, branches, metadata, state: PhantomData })
+        verify_mac(&cipher, &metadata, &format!("{:X}", mac.finalize()))?;
+        Ok(Document { format, source, branches, state: Opened })
     }
 }
 
