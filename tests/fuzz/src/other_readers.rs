@@ -77,7 +77,7 @@ fn agree(ours: &Shape, theirs: &Shape) {
             ours.iter().zip(theirs).for_each(|(ours, theirs)| agree(ours, theirs));
         }
         (Shape::Map(ours), Shape::Map(theirs)) => {
-            assert!(ours.keys().eq(theirs.keys()));
+            assert!(ours.keys().eq(theirs.keys()), "{ours:?} but {theirs:?}");
             ours.values().zip(theirs.values()).for_each(|(ours, theirs)| agree(ours, theirs));
         }
         (ours, theirs) => panic!("{ours:?} but {theirs:?}"),

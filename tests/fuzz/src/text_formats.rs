@@ -22,8 +22,12 @@ pub fn run(format: Format, file: &[u8]) {
         drop(format.read(once));
         return;
     }
-    let again = format.read(once);
-    let again = again.unwrap_or_else(|error| panic!("what was printed cannot be read: {error}"));
+    let again = match format.read(once) {
+        Ok(again) => again,
+        // So sops prints a name of several lines that begins with a tab.
+        Err(error) if format == Format::Yaml && error.problem.starts_with("a key that is null") => return,
+        Err(error) => panic!("what was printed cannot be read: {error}: {:?}", String::from_utf8_lossy(once)),
+    };
     assert!(leaves == trees::leaves(&again, once), "what was printed reads as other values");
     let twice = format.emit(&again, once).ok().unwrap();
     assert!(once == twice.expose() || comments_may_move(format, once), "what was printed prints otherwise");

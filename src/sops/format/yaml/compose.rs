@@ -166,6 +166,10 @@ impl<'a> Composer<'a> {
         if role == Some(Role::Item) {
             self.item(span)?;
         }
+        if style == ScalarStyle::Plain && self.flow_depth > 0 && text.contains('?') {
+            let problem = "a '?' between braces or brackets, which begins a key to sops; what it stands in needs quotes";
+            return Err(SyntaxError::new(place(&span.start), problem));
+        }
         let value = self.value(text, style, tag, span)?;
         if anchor != 0
             && let Some(copier) = &mut self.copier

@@ -324,6 +324,20 @@ fn anchors_have_names_that_sops_reads_alike() {
 }
 
 #[test]
+fn a_question_mark_in_a_flow_collection_is_refused_as_sops_refuses_it_or_reads_a_key_after_it() {
+    for source in ["k: {?=00}", "k: [?a]", "k: [a? b]", "k: {a?b: 1}", "k: [b, a?]", "{a: [{b: c?}]}"] {
+        assert!(
+            failure(source).contains("a '?' between braces or brackets"),
+            "{source}: {}",
+            failure(source)
+        );
+    }
+    for source in ["?a: b?", "k: [\"a?\", 'b?']", "k: {? a: b}", "k: [{a: b}]\nl: a? b"] {
+        assert!(read(source.as_bytes()).is_ok(), "{source}");
+    }
+}
+
+#[test]
 fn a_merge_conflict_is_named() {
     for source in [
         "<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> branch\n",
