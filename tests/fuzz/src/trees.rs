@@ -30,9 +30,13 @@ pub fn leaves_of_output(format: Format, printed: &[u8]) -> Option<Vec<Leaf>> {
 }
 
 /// Whether sops prints it so that it reads as something else, or not at all: a text of several lines that begins with a
-/// blank or an empty line gets a wrong indentation where it stands in a list.
+/// blank or an empty line gets a wrong indentation where it stands in a list, and one that begins with a line end of YAML 1.1
+/// everywhere.
 pub fn is_misprinted(leaf: &Leaf) -> bool {
-    leaf.bytes.contains(&b'\n') && leaf.bytes.first().is_some_and(u8::is_ascii_whitespace)
+    let begins = |start: &str| leaf.bytes.starts_with(start.as_bytes());
+    leaf.bytes.contains(&b'\n')
+        && (leaf.bytes.first().is_some_and(u8::is_ascii_whitespace)
+            || ["\u{85}", "\u{2028}", "\u{2029}"].into_iter().any(begins))
 }
 
 fn walk_map(map: &Map, source: &[u8], path: &mut Vec<u8>, leaves: &mut Vec<Leaf>) {
