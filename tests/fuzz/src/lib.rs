@@ -65,8 +65,8 @@ pub const TARGETS: [Target; 24] = [
     target("sops_json", |data| documents::run(Format::Json, data)),
     target("sops_yaml", |data| documents::run(Format::Yaml, data)),
     target("ssh_keys", key_files::ssh_keys),
-    // The input is a list of changes; what is read is the whole file.
-    Target { base: 16 << 20, ..target("tampering", tampering::run) },
+    // The input is a list of changes; what is read is the whole file, with what they repeat.
+    Target { base: 64 << 20, ..target("tampering", tampering::run) },
     target("template", templates::run),
     target("time", times::run),
     target("yaml_other_reader", other_readers::yaml),

@@ -147,7 +147,8 @@ pub fn page(ours: &[(String, Tally)], theirs: &[(String, Tally)]) -> String {
         "## Beside the program that it replaces\n\nThe same, made by the same test, with sops-install-secrets (Go; `GOMAXPROCS=1`): one in {part} of its points, \
          chosen by a hash of the call, because it makes many more calls. Strace counts in each of its threads. What a point is judged by is \
          what the program itself leaves when nothing happens to it. It has no copies (they are links there), and keeps \
-         the host's private key in the store. *Missed* are calls that the threads of its runtime did not make again in so many tries.\n\n\
+         the host's private key in the store. *Missed* are calls that the threads of its runtime did not make again in so many tries. \
+         A run without a row was not made with it.\n\n\
          What does not heal there are directories with a name made of a random number beside links, in `/etc` or a home, that no later run \
          removes. Units are told before the link moves. A group file that cannot be opened, for want of memory or of descriptors, passes for one \
          without `keys`: the secrets are installed for `nogroup`, with success.\n\n{}\n{}\n",
