@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -13,6 +13,8 @@ use crate::server::{API_KEY, Answer, Machine, USER, answer, manifest, placeholde
 /// What the reader reads, a line for each path: the path, a tab, what may be there, a tab, what else may be there.
 const READ: &str = "/mnt/read";
 const STOP: &str = "/mnt/stop";
+/// What the reader says when it has read everything once.
+const READING: &str = "reader: reading";
 
 /// Inside of a machine it opens every secret, again and again, until it is told to stop.
 #[test]
@@ -34,6 +36,9 @@ fn reader() {
             }
         }
         rounds += 1;
+        if rounds == 1 {
+            println!("{READING}");
+        }
     }
     let faults: Vec<String> = faults.into_iter().collect();
     println!("reader: {rounds} rounds, {} seen, {} faults {}", seen.len(), faults.len(), faults.join("; "));
@@ -83,7 +88,9 @@ fn fifty_activations_at_once_end_and_a_reader_never_finds_a_secret_missing_empty
     machine.write(READ, list.concat());
     let program = std::env::current_exe().unwrap();
     let exec = format!("exec {} --exact concurrency::reader --ignored --nocapture", program.display());
-    let reader = machine.command(&exec).stdout(Stdio::piped()).spawn().unwrap();
+    let mut reader = machine.command(&exec).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(reader.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains(READING)));
     let start = |arguments: String| {
         let mut command = machine.command(&format!("exec timeout 300 sops-activate {arguments}"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -108,8 +115,8 @@ fn fifty_activations_at_once_end_and_a_reader_never_finds_a_secret_missing_empty
         assert_eq!(ended.status.code(), Some(0), "{number}: {said}");
     }
     machine.write(STOP, "");
-    let said = String::from_utf8(reader.wait_with_output().unwrap().stdout).unwrap();
-    let said = said.lines().find(|line| line.contains("reader: ")).unwrap();
+    let said = said.find(|line| line.contains("reader: ")).unwrap();
+    assert!(reader.wait().unwrap().success());
     eprintln!("{said}");
     assert!(said.contains(" 12 seen, 0 faults"), "{said}");
     // What is left is what one run leaves.
