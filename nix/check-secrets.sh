@@ -4,12 +4,15 @@
 #   check-secrets SYSTEMCTL --system|--user UNIT...
 #
 # Where units are ordered in a cycle, systemd deletes one job of it, logs that, and goes on: no unit fails. This runs when the cycle is
-# over, behind the target that closed it. An installer that has never run is started. One that failed is started once more if a unit
-# that comes before it has never run, together with that unit: most likely it was to bring the key.
+# over, after the target that closed it. An installer that has never run is started. One that failed is started once more if a unit
+# that comes before it has never run, together with that unit: most likely it was to bring the key. The target that services wait for is
+# started as well.
 set -eu
 
 systemctl=$1 manager=$2
 shift 2
+journal=journalctl
+if [ "$manager" = --user ]; then journal='journalctl --user'; fi
 
 property() { "$systemctl" "$manager" show --property="$1" --value -- "$2"; }
 
@@ -23,6 +26,14 @@ never_ran() {
 is_wanted() {
   for dependency in WantedBy RequiredBy UpheldBy BoundBy; do
     if [ -n "$(property "$dependency" "$1")" ]; then return 0; fi
+  done
+  return 1
+}
+
+# Whether the unit could not run for a unit that it requires. That one has failed, and says why.
+is_blocked() {
+  for required in $(property Requires "$1") $(property BindsTo "$1"); do
+    if [ "$(property ActiveState "$required")" = failed ] || { never_ran "$required" && is_blocked "$required"; }; then return 0; fi
   done
   return 1
 }
@@ -44,21 +55,24 @@ missing() {
 warn() { printf '<4>%s\n' "$*" >&2; }
 
 status=0
-for installer; do
-  units=$installer deleted=
-  missing "$installer"
-  if never_ran "$installer"; then
-    deleted=$installer$deleted
-  elif [ "$(property ActiveState "$installer")" != failed ] || [ -z "$deleted" ]; then
+for unit; do
+  units=$unit deleted=
+  missing "$unit"
+  if never_ran "$unit"; then
+    if ! is_blocked "$unit"; then
+      deleted=" $unit$deleted"
+    fi
+  elif [ "$(property ActiveState "$unit")" != failed ]; then
     continue
   fi
-  warn "systemd has not run: $deleted. It deletes jobs that are ordered in a cycle: \`journalctl ${manager#--system} -b --grep 'ordering cycle'\` names the units."
+  if [ -z "$deleted" ]; then continue; fi
+  warn "systemd has not run:$deleted. Units are ordered in a cycle: \`$journal --boot --grep='ordering cycle'\` names them."
   warn "Starting now: $units. Services that have started already may lack their secrets."
   # Names of units have no blanks.
   # shellcheck disable=SC2086
   if ! "$systemctl" "$manager" start -- $units; then
     status=1
-  elif [ "$installer" = sops-install-secrets-for-users.service ]; then
+  elif [ "$unit" = sops-install-secrets-for-users.service ] && [ "$(property LoadState userborn.service)" = loaded ]; then
     # It has made the users without their passwords.
     "$systemctl" "$manager" try-restart userborn.service || status=1
   fi

@@ -129,7 +129,7 @@ in {
       Unit = {
         Description = lib.mkDefault "Check that secrets were installed";
         DefaultDependencies = lib.mkDefault false;
-        After = ["basic.target" "sops-nix.service"];
+        After = ["basic.target" "sops-nix.service" "sops-secrets.target"];
         Before = ["shutdown.target"];
         Conflicts = ["shutdown.target"];
       };
@@ -138,7 +138,7 @@ in {
         // {
           Type = lib.mkDefault "oneshot";
           RemainAfterExit = lib.mkDefault true;
-          ExecStart = "${pkgs.runtimeShell} ${../check-secrets.sh} ${config.systemd.user.systemctlPath} --user sops-nix.service";
+          ExecStart = "${pkgs.runtimeShell} ${../check-secrets.sh} ${config.systemd.user.systemctlPath} --user sops-nix.service sops-secrets.target";
         };
       Install.WantedBy = ["default.target"];
     };

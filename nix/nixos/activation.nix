@@ -73,7 +73,7 @@ in {
           sops-check-secrets = {
             description = lib.mkDefault "Check that secrets were installed";
             wantedBy = systemTargets;
-            after = ["sysinit.target"] ++ installers;
+            after = ["sysinit.target" "sops-secrets.target"] ++ installers;
             conflicts = ["shutdown.target"];
             before = ["shutdown.target"];
             unitConfig.DefaultDependencies = lib.mkDefault "no";
@@ -82,7 +82,7 @@ in {
               // {
                 Type = lib.mkDefault "oneshot";
                 RemainAfterExit = lib.mkDefault true;
-                ExecStart = ["${pkgs.runtimeShell} ${../check-secrets.sh} systemctl --system ${toString installers}"];
+                ExecStart = ["${pkgs.runtimeShell} ${../check-secrets.sh} systemctl --system ${toString installers} sops-secrets.target"];
               };
           };
         })
