@@ -10,14 +10,16 @@
   escape = import ../systemd-escape.nix {inherit lib;};
   order = import ./order.nix {
     inherit config lib;
+    afterTarget = lib.concatMap lib.toList ((definitions options.systemd.user.targets "sops-secrets").values ["Unit" "After"]);
     isOrdinary = mayAsk;
   };
   inherit (import ../unit-words.nix {inherit lib;}) isYes;
-  definitionsOf = import ../definitions.nix {
-    inherit lib;
-    option = options.systemd.user.services;
-    module = ./.;
-  };
+  definitions = option:
+    import ../definitions.nix {
+      inherit lib option;
+      module = ./.;
+    };
+  definitionsOf = definitions options.systemd.user.services;
   hardening = import ../hardening.nix {
     inherit definitionsOf lib sops;
     inherited = config.systemd.user.sessionVariables // config.home.sessionVariables;
@@ -49,7 +51,7 @@
 
   # Whether the secrets can come before the user's other units: nothing that comes before them comes after basic.target, and the
   # configuration does not make the unit one like any other.
-  late = order.lateBefore "sops-nix.service";
+  late = order.lateBefore "sops-secrets.target";
   isOrdinary = lib.any isYes ((definitionsOf "sops-nix").values ["Unit" "DefaultDependencies"]);
   isEarly = late == [] && !isOrdinary;
 in {

@@ -4,6 +4,8 @@
   lib,
   # The installer itself has default dependencies: then only the session must not come before it.
   isOrdinary,
+  # What the configuration orders before sops-secrets.target, in words of that.
+  afterTarget,
 }: let
   inherit (import ../unit-words.nix {inherit lib;}) isNo words;
   inherit (import ../unit-name.nix {inherit lib;}) suffixOf;
@@ -45,7 +47,15 @@ in
       // declared "socket" (user.sockets or {})
       // declared "path" (user.paths or {})
       // declared "timer" (user.timers or {})
-      // declared "service" (user.services or {});
+      // declared "service" (user.services or {})
+      // {
+        "sops-nix.service" = (declared "service" {inherit (user.services) sops-nix;})."sops-nix.service" // {late = false;};
+        "sops-secrets.target" = {
+          after = ["sops-nix.service"] ++ afterTarget;
+          defaultDependencies = false;
+          late = false;
+        };
+      };
     lateByName = name: !isEarlyKind name && !lib.elem name (earlyTargets ++ lib.optional isOrdinary "basic.target");
     # Its order is decided here.
     ignored = ["sops-secrets.target"];

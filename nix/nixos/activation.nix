@@ -24,10 +24,13 @@
     }
   );
 
-  inherit (installation) lateBefore;
-  canComeFirst = kind: name: units.${kind} -> lateBefore.${kind} == [] && !installation.isOrdinary name;
+  inherit (installation) isOrdinary lateBefore;
   # Both kinds: whatever waits for the target waits for both.
-  isEarly = canComeFirst "regular" "sops-install-secrets" && canComeFirst "forUsers" "sops-install-secrets-for-users";
+  isEarly =
+    lateBefore.all
+    == []
+    && !(units.regular && isOrdinary "sops-install-secrets")
+    && !(units.forUsers && isOrdinary "sops-install-secrets-for-users");
 
   installers =
     lib.optional units.forUsers "sops-install-secrets-for-users.service"
@@ -131,7 +134,7 @@ in {
       };
 
       warnings =
-        lib.optionals units.regular (installation.lateWarning "sops-install-secrets" lateBefore.regular
+        lib.optionals units.regular (installation.lateWarning "sops-install-secrets" (lib.subtractLists (lib.optionals units.forUsers lateBefore.forUsers) lateBefore.all)
           "Services that start with the system may find no secrets yet, as with sops-nix.");
     })
 

@@ -238,20 +238,29 @@ in rec {
       operator = _: [];
     });
 
-  # The units that keep an installer from coming before sysinit.target: they come before it, and have default dependencies. Empty where it
-  # does. For a boot that finds out about one that is not known here, there is sops-check-secrets.service.
+  # The units that keep secrets for users, and secrets as a whole, from coming before sysinit.target: they come before them, and have
+  # default dependencies. Empty where nothing does. For a boot that finds out about one that is not known here, there is
+  # sops-check-secrets.service.
   lateBefore = let
-    before = name: mountsFor: let
+    installer = name: mountsFor: let
       also = setting: lib.concatMap words ((definitionsOf name).values ["unitConfig" setting]);
-    in
-      order.lateBefore {
-        name = "${name}.service";
-        after = (config.systemd.services.${name} or {}).after or [] ++ also "After";
-        mountsFor = mountsFor ++ also "RequiresMountsFor" ++ also "WantsMountsFor";
-      };
+    in {
+      after = (config.systemd.services.${name} or {}).after or [] ++ also "After";
+      mountsFor = mountsFor ++ also "RequiresMountsFor" ++ also "WantsMountsFor";
+    };
+    installers =
+      lib.optionalAttrs units.regular {"sops-install-secrets.service" = installer "sops-install-secrets" requiredPaths;}
+      // lib.optionalAttrs units.forUsers {"sops-install-secrets-for-users.service" = installer "sops-install-secrets-for-users" [];};
+    late = order.lateBefore (installers
+      // {
+        "sops-secrets.target" = {
+          after = lib.unique (config.systemd.targets.sops-secrets.after or []);
+          defaultDependencies = false;
+        };
+      });
   in {
-    regular = before "sops-install-secrets" requiredPaths;
-    forUsers = before "sops-install-secrets-for-users" [];
+    forUsers = late "sops-install-secrets-for-users.service";
+    all = late "sops-secrets.target";
   };
   # The configuration says of an installer that it is to be a unit like any other.
   isOrdinary = name: lib.any isYes ((definitionsOf name).values ["unitConfig" "DefaultDependencies"]);

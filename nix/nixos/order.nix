@@ -178,19 +178,14 @@
   # Whatever comes after one of these may come after secrets.
   installers = ["sops-generate-age-key.service" "sops-install-secrets.service" "sops-secrets.target"];
 in {
-  # The units that keep an installer from coming before sysinit.target. `start` is that installer: its name, and what it comes after,
-  # which is here because the merged unit also says what it comes before.
-  lateBefore = {
-    name,
-    after,
-    mountsFor,
-  }:
+  # The units that keep one of ours from coming before sysinit.target. `ours` has what ours come after: the merged units also say what
+  # they come before, which is the question.
+  lateBefore = ours:
     (import ../ordering.nix {
       inherit ignored lateByName lib mountsOf;
-      units = units // {${name} = {inherit after mountsFor;};};
+      units = units // lib.mapAttrs (_: unit: unit // {late = false;}) ours;
     })
-    .lateBefore
-    name;
+    .lateBefore;
 
   # Whether local-fs.target waits for a secret, so that the installer must not wait for local-fs.target: a local file system is opened
   # with one, or something that comes before it comes after the installer.

@@ -65,7 +65,7 @@ in {
     {
       warnings =
         lib.optionals units.forUsers (installation.lateWarning "sops-install-secrets-for-users" late
-          "Users are made before, so passwords that change between two boots count from the next switch or boot on.");
+          "Users are made before that, so a password that has changed counts from the next switch on; and services may find no secrets yet.");
     }
 
     {
