@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::cli::Check;
 use crate::decrypted::{self, Markers};
-use crate::diagnostic::{Diagnostic, KeyLine, Location, Printable, Report, in_repository};
+use crate::diagnostic::{self, Diagnostic, KeyLine, Location, Printable, Report, in_repository};
 use crate::explain::host::{self, Host};
 use crate::explain::{self, Needed, Paths};
 use crate::load;
@@ -138,7 +138,7 @@ fn cannot_pick(
     let (key, remark) = match error {
         PickError::Find(FindError::Missing { path, siblings }) => {
             let (parent, wanted) = path.rsplit_once('/').unwrap_or(("", path));
-            match decrypted::nearest(wanted, siblings) {
+            match diagnostic::nearest(wanted, siblings.iter().map(String::as_str)) {
                 Some(near) if parent.is_empty() => {
                     (KeyPath::new(near), "a key with nearly this name".to_owned())
                 }

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use access::{Access, Account, Mode};
 use name::Name;
 
-use crate::diagnostic::{Diagnostic, Report, enumerate, in_repository};
+use crate::diagnostic::{Diagnostic, Report, enumerate, in_nix, in_repository};
 use crate::manifest::{self, Logging, Manifest};
 use crate::recipient::Recipient;
 use crate::recipient::public_key::{NotAKey, PublicKey};
@@ -231,8 +231,7 @@ impl Plan {
 
 /// The option of the module that declares a secret or template, as it is written in Nix.
 fn option(kind: &str, name: &str) -> String {
-    let name = name.replace('\\', r"\\").replace('"', r#"\""#).replace("${", r"\${");
-    format!("sops.{kind}.\"{name}\"")
+    format!("sops.{kind}.{}", in_nix(name))
 }
 
 /// Collects problems while the parts of the plan are made.
