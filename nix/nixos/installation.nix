@@ -8,6 +8,7 @@
   sops = config.sops;
   machine = import ./machine.nix {inherit config lib options;};
   mounts = import ./mounts.nix {inherit config lib;};
+  accounts = import ./accounts.nix {inherit config lib options;};
   escape = import ../systemd-escape.nix {inherit lib;};
   hardening = import ../hardening.nix {inherit lib sops;};
   program = "${sops.package}/bin/sops-install-secrets";
@@ -71,6 +72,7 @@ in rec {
       inherit name secrets templates;
       inherit (sops) validationPackage;
       hostName = config.networking.hostName or "";
+      accounts = accounts.forManifest (lib.attrValues secrets ++ lib.attrValues templates);
       placement = {
         secretsMountPoint = mountPoint;
         inherit symlinkPath;
