@@ -17,7 +17,8 @@
   externalUsers = lib.genAttrs external.users (_: null);
   externalGroups = lib.genAttrs external.groups (_: null);
 
-  knows = name: sets: name == null || name == "root" || lib.any (set: set ? ${name}) sets;
+  # NixOS itself refuses a user without a group.
+  knows = name: sets: lib.elem name [null "" "root"] || lib.any (set: set ? ${name}) sets;
   knowsUser = name: knows name [users usersByName externalUsers];
   knowsGroup = name: knows name [groups groupsByName externalGroups];
 
