@@ -1,4 +1,4 @@
-# A template for every service, called like it.
+# A template for each of some services, called like it.
 {
   config,
   lib,
@@ -9,5 +9,7 @@
 
   systemd.services.app.script = "app";
   sops.secrets.one = {};
-  sops.templates = lib.mapAttrs (name: _: {content = "${name} ${config.sops.placeholder.one}";}) config.systemd.services;
+  sops.templates =
+    lib.mapAttrs (name: _: {content = "${name} ${config.sops.placeholder.one}";})
+    (lib.filterAttrs (name: _: lib.hasPrefix "app" name) config.systemd.services);
 }
