@@ -115,7 +115,7 @@ in {
     }
 
     # Of what is left behind on a disk, a machine without the program can only tell. Nothing is left in memory once it boots.
-    (lib.optionalAttrs (!machine.foreign) {
+    (lib.optionalAttrs machine.hasActivationScripts {
       system.activationScripts = lib.mkIf (!installation.needed && !sops.removeLeftovers && !machine.unitsOnly) {
         tellOfSecretsLeft =
           lib.stringAfter ["specialfs"] ''
@@ -128,7 +128,7 @@ in {
       };
     })
 
-    (lib.optionalAttrs (!machine.foreign) {
+    (lib.optionalAttrs machine.hasActivationScripts {
       system.activationScripts = lib.mkIf installation.needed {
         setupSecrets = lib.mkIf scripts.regular (installation.script {
           greeting = "setting up secrets...";

@@ -73,7 +73,7 @@ in {
       };
     }
 
-    (lib.optionalAttrs (!machine.foreign) {
+    (lib.optionalAttrs machine.hasActivationScripts {
       system.activationScripts = lib.mkIf scripts.forUsers (
         {
           setupSecretsForUsers = installation.script {
