@@ -19,5 +19,6 @@ in
       ./activation.nix
       ./users.nix
       ./credentials.nix
+      ./system-manager.nix
     ];
   }
