@@ -11,6 +11,8 @@
     systems = ["x86_64-linux" "aarch64-linux"];
     eachSystem = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
 
+    instead = system: import ./nix/instead.nix {inherit system;};
+
     exampleServer = system:
       lib.nixosSystem {
         modules = [
@@ -23,12 +25,22 @@
   in
     import ./nix/modules.nix
     // {
-      packages = eachSystem (pkgs: {
-        inherit (import ./. {inherit pkgs;}) default sops-activate sops-install-secrets static;
-      });
+      # Programs of sops-nix are there under their names, and so are the systems of Macs; they say what to do.
+      packages =
+        eachSystem (pkgs:
+          instead pkgs.stdenv.hostPlatform.system
+          // {
+            inherit (import ./. {inherit pkgs;}) default sops-activate sops-install-secrets ssh-to-pgp static;
+          })
+        // lib.genAttrs ["x86_64-darwin" "aarch64-darwin"] (system:
+          instead system
+          // {default = (instead system).sops-init-gpg-key;}
+          # nixpkgs does not have every system forever.
+          // lib.optionalAttrs (nixpkgs.legacyPackages ? ${system}) {inherit (nixpkgs.legacyPackages.${system}) ssh-to-pgp;});
 
-      overlays.default = final: _: {
-        inherit (import ./. {pkgs = final;}) sops-activate sops-install-secrets;
+      overlays.default = final: prev: {
+        inherit (import ./. {pkgs = final;}) sops-activate sops-import-keys-hook sops-init-gpg-key sops-install-secrets sops-pgp-hook;
+        inherit (prev) ssh-to-pgp;
       };
 
       nixosConfigurations.example-server = exampleServer "x86_64-linux";

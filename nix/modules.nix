@@ -10,4 +10,9 @@ rec {
   };
   homeManagerModules = homeModules;
   homeManagerModule = homeModules.sops;
+  # So that a flake with a Mac among its machines evaluates: it says what to do.
+  darwinModules = {
+    sops = ./darwin;
+    default = darwinModules.sops;
+  };
 }

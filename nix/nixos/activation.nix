@@ -151,7 +151,7 @@ in {
       };
     }
 
-    (lib.optionalAttrs (!machine.foreign) {
+    (lib.optionalAttrs machine.hasActivationScripts {
       system.activationScripts = lib.mkIf installation.needed {
         setupSecrets = lib.mkIf scripts.regular (installation.script {
           greeting = "setting up secrets...";

@@ -256,16 +256,13 @@ in rec {
     installers =
       lib.optionalAttrs units.regular {"sops-install-secrets.service" = installer "sops-install-secrets" requiredPaths;}
       // lib.optionalAttrs units.forUsers {"sops-install-secrets-for-users.service" = installer "sops-install-secrets-for-users" [];};
-    late = order.lateBefore (installers
-      // {
-        "sops-secrets.target" = {
-          after = lib.unique (config.systemd.targets.sops-secrets.after or []);
-          defaultDependencies = false;
-        };
-      });
+    target."sops-secrets.target" = {
+      after = config.systemd.targets.sops-secrets.after or [];
+      defaultDependencies = false;
+    };
   in {
-    forUsers = late "sops-install-secrets-for-users.service";
-    all = late "sops-secrets.target";
+    forUsers = order.lateBeforeUsers installers "sops-install-secrets-for-users.service";
+    all = order.lateBefore (installers // target) "sops-secrets.target";
   };
   # The configuration says of an installer that it is to be a unit like any other.
   isOrdinary = name: lib.any isYes ((definitionsOf name).values ["unitConfig" "DefaultDependencies"]);

@@ -5,11 +5,15 @@
   lib,
   options,
 }: rec {
-  # system-manager: not NixOS, and no activation scripts. It declares a few of their names, for modules that write to them, and runs none.
-  foreign = !(options ? system.activationScripts && lib.isOption options.system.activationScripts);
+  # system-manager, on another distribution. Options of its own show it; the absence of activation scripts does not, for NixOS is going to
+  # have none.
+  foreign = options ? system-manager;
+
+  # system-manager declares a few of their names, for modules that write to them, and runs none.
+  hasActivationScripts = options ? system.activationScripts && lib.isOption options.system.activationScripts;
 
   # Activation scripts are never run: there are none, or nixos-init ignores them.
-  unitsOnly = foreign || options ? system.nixos-init.enable && config.system.nixos-init.enable;
+  unitsOnly = !hasActivationScripts || options ? system.nixos-init.enable && config.system.nixos-init.enable;
 
   sysusers = options ? systemd.sysusers && config.systemd.sysusers.enable;
   userborn = options ? services.userborn && config.services.userborn.enable;

@@ -180,12 +180,30 @@
 in {
   # The units that keep one of ours from coming before sysinit.target. `ours` has what ours come after: the merged units also say what
   # they come before, which is the question.
-  lateBefore = ours:
+  lateBefore = ours: name:
     (import ../ordering.nix {
       inherit ignored lateByName lib mountsOf;
       units = units // lib.mapAttrs (_: unit: unit // {late = false;}) ours;
     })
-    .lateBefore;
+    .lateBefore
+    name;
+  # The same for what has to come before the users are made. Device nodes come after the users, and mounts after device nodes, except those
+  # that the initrd makes.
+  lateBeforeUsers = ours: name: let
+    earlyMounts = map (fileSystem: escape.mountUnit fileSystem.mountPoint) (lib.filter mounts.isEarly mounts.all);
+    early = earlyMounts ++ ["kmod-static-nodes.service" "systemd-journald.service" "systemd-journald.socket" "systemd-modules-load.service" "systemd-remount-fs.service"];
+    # Units that this configuration declares, and says no default dependencies of, are as early as what they come after.
+    isDeclared = name: !isEarly name && lib.any (suffix: lib.hasSuffix suffix name) [".service" ".socket" ".path" ".timer" ".target"];
+  in
+    (import ../ordering.nix {
+      inherit ignored lib mountsOf;
+      lateByName = name: !lib.elem name early;
+      units =
+        lib.mapAttrs (name: unit: unit // lib.optionalAttrs (!isDeclared name) {late = !lib.elem name early;}) units
+        // lib.mapAttrs (_: unit: unit // {late = false;}) ours;
+    })
+    .lateBefore
+    name;
 
   # Whether local-fs.target waits for a secret, so that the installer must not wait for local-fs.target: a local file system is opened
   # with one, or something that comes before it comes after the installer.

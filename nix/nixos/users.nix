@@ -64,7 +64,7 @@ in {
 
     {
       warnings =
-        lib.optionals units.forUsers (installation.lateWarning "sops-install-secrets-for-users" late
+        lib.optionals (units.forUsers && !machine.foreign) (installation.lateWarning "sops-install-secrets-for-users" late
           "Users are made before that, so a password that has changed counts from the next switch on; and services may find no secrets yet.");
     }
 
@@ -81,7 +81,7 @@ in {
       };
     }
 
-    (lib.optionalAttrs (!machine.foreign) {
+    (lib.optionalAttrs machine.hasActivationScripts {
       system.activationScripts = lib.mkIf scripts.forUsers (
         {
           setupSecretsForUsers = installation.script {

@@ -3,13 +3,16 @@
 #   nix-instantiate --eval --strict --json evaluate.nix -A output --arg lib PATH --arg nixos MODULE --arg home MODULE
 #     --arg configuration FILE
 #
-# What kind of system it is for is in its file name: `home-…` is for home-manager, `…without-activation-scripts…` for a system
-# that has none, `…darwin…` for another system than Linux.
+# What kind of system it is for is in its file name: `home-…` is for home-manager, `nix-darwin-…` for nix-darwin, `system-manager-…` for
+# system-manager as it is today, `…without-activation-scripts…` for an earlier one, `…nixos-without-scripts…` for a NixOS that no longer has
+# activation scripts, `…darwin…` for another system than Linux.
 {
   lib,
   nixos,
   home,
   configuration,
+  # nix/modules/upstream/sops-nix.nix of a checkout of system-manager.
+  systemManager ? ./system-manager-sops-nix.nix,
   # The program that checks the manifest when a derivation is built; nothing is installed that runs without it.
   program ? null,
 }: let
@@ -18,6 +21,7 @@
     (library)
     attrNames
     concatStrings
+    elem
     elemAt
     filter
     filterAttrs
@@ -31,6 +35,7 @@
     splitString
     ;
   isHome = hasPrefix "home-" (baseNameOf configuration);
+  isDarwin = hasPrefix "nix-darwin-" (baseNameOf configuration);
   named = part: library.hasInfix part (baseNameOf configuration);
 
   packages = import ./packages.nix {
@@ -66,10 +71,21 @@
 
   stubs =
     if isHome
-    then ./home-manager.nix
+    then [./home-manager.nix]
+    else if isDarwin
+    then [./nix-darwin.nix]
+    else if hasPrefix "system-manager-" (baseNameOf configuration)
+    then [
+      ./without-activation-scripts.nix
+      systemManager
+      # Another of its files takes this name.
+      {options.system.activationScripts.users = library.mkOption {default = "";};}
+    ]
     else if named "without-activation-scripts"
-    then ./without-activation-scripts.nix
-    else ./nixos.nix;
+    then [./without-activation-scripts.nix]
+    else if named "nixos-without-scripts"
+    then [./nixos-without-scripts.nix]
+    else [./nixos.nix];
 
   package =
     if program == null
@@ -96,20 +112,27 @@
     class =
       if isHome
       then "homeManager"
+      else if isDarwin
+      then "darwin"
+      else if elem ./without-activation-scripts.nix stubs
+      then null
       else "nixos";
     specialArgs =
       {inherit pkgs;}
       // optionalAttrs isHome {lib = library.extend (_: _: {inherit hm;});};
-    modules = [
+    modules =
       stubs
-      (
-        if isHome
-        then home
-        else nixos
-      )
-      configuration
-      {sops.package = library.mkDefault package;}
-    ];
+      ++ [
+        (
+          if isHome
+          then home
+          else if isDarwin
+          then ../../../nix/darwin
+          else nixos
+        )
+        configuration
+        {sops.package = library.mkDefault package;}
+      ];
   };
   inherit (evaluation) config options;
 
@@ -125,7 +148,7 @@
     if isDerivation value
     then toString value
     else if isAttrs value
-    then filterAttrs (_: field: !builtins.elem field [null [] {} ""]) (mapAttrs (_: essential) value)
+    then filterAttrs (_: field: !elem field [null [] {} ""]) (mapAttrs (_: essential) value)
     else if isList value
     then map essential value
     else if builtins.isString value && length (lines value) > 1
@@ -167,7 +190,7 @@
       tmpfiles = config.systemd.tmpfiles.rules;
       systemPackages = map toString config.environment.systemPackages;
     }
-    // optionalAttrs (config.system ? activationScripts) {
+    // optionalAttrs (library.isOption (options.system.activationScripts or null)) {
       activation = lines config.system.activationScripts.script;
       dryActivation = lines config.system.dryActivationScript;
       snippets =
@@ -208,6 +231,8 @@
     // (
       if isHome
       then homeOutput
+      else if isDarwin
+      then {}
       else nixosOutput
     );
 in {

@@ -1,8 +1,15 @@
-# A system that has units, files and accounts of NixOS' kind, but no activation script (as system-manager).
-{lib, ...} @ arguments: let
-  nixos = import ./nixos.nix arguments;
-in {
-  options = nixos.options // {system = removeAttrs nixos.options.system ["activationScripts" "dryActivationScript"];};
-  config = removeAttrs nixos.config ["system"];
-  _file = lib.mkDefault ./without-activation-scripts.nix;
-}
+# system-manager: units, files and accounts of NixOS' kind, on another distribution. It runs no activation script.
+arguments: let
+  nixos = import ./nixos-without-scripts.nix arguments;
+in
+  nixos
+  // {
+    options =
+      nixos.options
+      // {
+        system-manager.allowAnyDistro = arguments.lib.mkOption {
+          type = arguments.lib.types.bool;
+          default = false;
+        };
+      };
+  }

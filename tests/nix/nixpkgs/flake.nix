@@ -3,7 +3,7 @@
   outputs = _: let
     lib = import ./harness/lib.nix {path = ./lib;};
 
-    legacyPackages = lib.genAttrs ["x86_64-linux" "aarch64-linux"] (system: let
+    legacyPackages = lib.genAttrs ["x86_64-linux" "aarch64-linux" "aarch64-darwin"] (system: let
       base = import ./harness/packages.nix {inherit lib system;};
       none = name: base.runCommandLocal name {} "mkdir $out";
       pkgs =
@@ -46,7 +46,7 @@
               ${script}
             '';
         }
-        // lib.genAttrs ["clippy" "findutils" "installShellFiles" "jq" "openssh" "openssl" "rust-analyzer" "rustfmt" "shellcheck" "sops" "ssh-to-age" "strace" "versionCheckHook"] none;
+        // lib.genAttrs ["clippy" "findutils" "installShellFiles" "jq" "openssh" "openssl" "rust-analyzer" "rustfmt" "shellcheck" "sops" "ssh-to-age" "ssh-to-pgp" "strace" "versionCheckHook"] none;
     in
       pkgs);
 

@@ -1,0 +1,2 @@
+# The NixOS module, in home-manager.
+{imports = [../../../nix/nixos];}

@@ -1,0 +1,2 @@
+# The NixOS module, in nix-darwin.
+{imports = [../../../nix/nixos];}

@@ -1,0 +1,2 @@
+# nix-darwin's module, in NixOS.
+{imports = [../../../nix/darwin];}

@@ -1,0 +1,2 @@
+# home-manager's module, in NixOS.
+{imports = [../../../nix/home-manager];}
