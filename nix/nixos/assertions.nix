@@ -95,9 +95,11 @@
       ${lib.concatMapStringsSep "\n" (fileSystem: "  fileSystems.${lib.strings.escapeNixIdentifier fileSystem.mountPoint}.neededForBoot = true;") all}
     '';
 
-  remoteWarning = what: path: ''
-    ${what} is '${toString path}', on the network file system ${(mounts.of path).mountPoint}. Secrets are installed before there is a
-    network, so at boot it is out of reach. Use a path on a local file system.
+  restartsUnits = file: file.restartUnits != [] || file.reloadUnits != [];
+
+  remoteWarning = path: ''
+    The path of a secret or a template is '${toString path}', on the network file system ${(mounts.of path).mountPoint}. The boot does not
+    wait for that, so the link may be made before, where the file system then hides it. Use a path on a local file system.
   '';
 
   unitWarnings = {
@@ -240,12 +242,15 @@ in {
           '')
       ++ lib.optionals (early != []) (map (key: ''
         ${key.option} names '${toString key.path}', on the file system ${(mounts.of key.path).mountPoint}, which is not mounted yet when
-        ${lib.concatStringsSep " and " early}. Secrets that need this key will be missing after a boot. ${whereEarly key.path}'')
+        ${lib.concatStringsSep " and " early}. A boot then goes on without the secrets that need this key. ${whereEarly key.path}'')
       late)
-      ++ lib.optionals units.regular (
-        map (key: remoteWarning "A key in ${key.option}" key.path) (lib.filter (key: mounts.onRemote key.path) common.keys)
-        ++ map (path: remoteWarning "The path of a secret or a template" path) (lib.filter mounts.onRemote linkPaths)
-      )
+      ++ lib.optionals units.regular (map remoteWarning (lib.filter mounts.onRemote linkPaths))
+      # Activation scripts restart units by way of lists that switch-to-configuration reads: deprecated by nixpkgs' pull request 473367.
+      ++ lib.optional (scripts.regular && lib.versionAtLeast (config.system.nixos.release or "0") "26.11" && lib.any restartsUnits (lib.attrValues regularSecrets ++ lib.attrValues regularTemplates)) ''
+        restartUnits and reloadUnits of secrets and templates take effect by way of lists that this NixOS has deprecated, because an
+        activation script installs the secrets. Install them by a unit, which asks systemd instead:
+          sops.useSystemdActivation = true;
+      ''
       # Units of another distribution are not in the configuration.
       ++ lib.optionals (!machine.foreign) (ofFiles unitWarnings);
   };
