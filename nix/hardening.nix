@@ -6,20 +6,34 @@
 {
   lib,
   sops,
+  # What the configuration says of a unit: see definitions.nix.
+  definitionsOf,
   # What the units get to see besides what they say themselves.
   inherited ? {},
 }: let
   # Programs that somebody chose are asked for keys: plugins, gpg in a home of its own, commands. Nothing is known of what these need:
   # set-id wrappers, user namespaces, 32 bits, kernel modules, families of sockets, modes by the umask.
-  asksPrograms =
+  asksPrograms = unit: let
+    variables = inherited // sops.environment;
+    named = name: variables ? ${name} || lib.elem name ((definitionsOf unit).names ["environment"]);
+  in
     sops.age.plugins
     != []
     || sops.gnupg.home != null
     || (variables ? SOPS_GPG_EXEC && variables.SOPS_GPG_EXEC != ownGpg)
-    || lib.any (name: variables ? ${name}) ["SOPS_AGE_KEY_CMD" "SOPS_AGE_SSH_PRIVATE_KEY_CMD" "GNUPGHOME" "PATH"];
-  variables = inherited // sops.environment;
-  # Set wherever there are RSA host keys, which the program uses by itself.
+    || lib.any named ["SOPS_AGE_KEY_CMD" "SOPS_AGE_SSH_PRIVATE_KEY_CMD" "GNUPGHOME" "PATH"];
+  # Set wherever there are RSA host keys, which the program uses without it.
   ownGpg = "${sops.gnupg.package}/bin/gpg";
+
+  # The configuration adds steps or variables to a unit. They may need anything, and what they do with nothing taken away is why they
+  # are there: nothing is taken away from such a unit.
+  hasAdditions = unit: let
+    said = definitionsOf unit;
+    isStep = setting: lib.hasPrefix "Exec" setting || lib.elem setting ["Environment" "EnvironmentFile" "PassEnvironment"];
+  in
+    said.opaque
+    || lib.any (name: lib.elem name (said.names [])) ["confinement" "path" "postStart" "postStop" "preStart" "preStop" "reload" "script"]
+    || lib.any isStep (said.names ["serviceConfig"] ++ said.names ["Service"]);
 
   # What no program that keeps keys can miss. For a unit of the system, none of these implies NoNewPrivileges=.
   anyProgram = {
@@ -71,35 +85,49 @@
       UMask = "0077";
     };
 
-  asDefaults = lib.mapAttrs (_: lib.mkDefault);
+  # The defaults of a unit.
+  takenFrom = unit: settings: lib.mapAttrs (_: lib.mkDefault) (lib.optionalAttrs (!hasAdditions unit) settings);
 in {
   # Installs secrets.
-  installer = asDefaults (
-    if asksPrograms
-    then anyProgram
-    else ownInstaller
-  );
+  installer = unit:
+    takenFrom unit (
+      if asksPrograms unit
+      then anyProgram
+      else ownInstaller
+    );
 
-  # Clears away what was installed; asks nobody for a key.
-  remover = asDefaults ownInstaller;
+  # Removes what was installed; asks no program for a key.
+  remover = unit: takenFrom unit ownInstaller;
 
   # Makes a key. No UMask=: the directories of a key that are missing may be those of others, too.
-  generator = asDefaults (
-    ownPrograms
-    // {
-      CapabilityBoundingSet = "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER";
-      # A shell looks up who runs it.
-      RestrictAddressFamilies = "AF_UNIX";
-    }
-  );
+  generator = unit:
+    takenFrom unit (
+      ownPrograms
+      // {
+        CapabilityBoundingSet = "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER";
+        # A shell looks up the user that runs it.
+        RestrictAddressFamilies = "AF_UNIX";
+      }
+    );
+
+  # Asks systemd for units. As root: systemd takes orders from whoever has CAP_SYS_ADMIN.
+  check = unit:
+    takenFrom unit (
+      ownPrograms
+      // {
+        CapabilityBoundingSet = "CAP_SYS_ADMIN";
+        RestrictAddressFamilies = "AF_UNIX";
+      }
+    );
 
   # As a user. There every setting but the last of `anyProgram` implies NoNewPrivileges=. gpg may be run without being named here, by
   # the user's own home, and leave behind an agent for the whole session: so that and its pinentry may still make namespaces and code.
-  user = asDefaults (
-    if asksPrograms
-    then {inherit (anyProgram) MemorySwapMax;}
-    else
-      removeAttrs ownPrograms ["MemoryDenyWriteExecute" "RestrictNamespaces"]
-      // {inherit (ownInstaller) RestrictAddressFamilies;}
-  );
+  user = unit:
+    takenFrom unit (
+      if asksPrograms unit
+      then {inherit (anyProgram) MemorySwapMax;}
+      else
+        removeAttrs ownPrograms ["MemoryDenyWriteExecute" "RestrictNamespaces"]
+        // {inherit (ownInstaller) RestrictAddressFamilies;}
+    );
 }

@@ -13,4 +13,16 @@ in {
   argument = quoted ["%" "$"] ["%%" "$$"];
   # An assignment in `Environment=`. Specifiers are left to whoever wrote the value: "%h" is of use there.
   assignment = quoted ["\n"] ["\\n"];
+
+  # The name of the mount unit of a path, as `systemd-escape --path` has it for printable ASCII.
+  mountUnit = path: let
+    escape = lib.strings.escapeC (lib.stringToCharacters " !\"#$%&'()*+,;<=>?@[\\]^`{|}~-");
+    parts = lib.filter (part: part != "" && part != ".") (lib.splitString "/" path);
+    name = lib.concatMapStringsSep "-" escape parts;
+  in
+    if parts == []
+    then "-.mount"
+    else if lib.hasPrefix "." name
+    then "\\x2e${lib.removePrefix "." name}.mount"
+    else "${name}.mount";
 }

@@ -2,13 +2,26 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }: let
   sops = config.sops;
   escape = import ../systemd-escape.nix {inherit lib;};
+  order = import ./order.nix {
+    inherit config lib;
+    afterTarget = lib.concatMap lib.toList ((definitions options.systemd.user.targets "sops-secrets").values ["Unit" "After"]);
+    isOrdinary = mayAsk;
+  };
+  inherit (import ../unit-words.nix {inherit lib;}) isYes;
+  definitions = option:
+    import ../definitions.nix {
+      inherit lib option;
+      module = ./.;
+    };
+  definitionsOf = definitions options.systemd.user.services;
   hardening = import ../hardening.nix {
-    inherit lib sops;
+    inherit definitionsOf lib sops;
     inherited = config.systemd.user.sessionVariables // config.home.sessionVariables;
   };
 
@@ -30,13 +43,19 @@
     exec ${sops.package}/bin/sops-install-secrets -ignore-passwd ${manifest}
   '';
 
-  # Nothing is declared any more: the same unit clears away what is left.
-  clears = sops.secrets == {} && sops.templates == {};
+  # Nothing is declared any more: the same unit removes the files, links and copies of earlier generations.
+  clears = sops.secrets == {};
 
   # A passphrase may have to be asked for, which takes a session with a screen.
   mayAsk = sops.gnupg.home != null;
+
+  # Whether the secrets can come before the user's other units: nothing that comes before them comes after basic.target, and the
+  # configuration does not make the unit one like any other.
+  late = order.lateBefore "sops-secrets.target";
+  isOrdinary = lib.any isYes ((definitionsOf "sops-nix").values ["Unit" "DefaultDependencies"]);
+  isEarly = late == [] && !isOrdinary;
 in {
-  config = lib.mkIf (sops.secrets != {} || sops.templates != {} || sops.removeLeftovers) {
+  config = lib.mkIf (sops.secrets != {} || sops.removeLeftovers) {
     sops.environment = {
       SOPS_GPG_EXEC = lib.mkMerge [
         (lib.mkIf (sops.gnupg.home != null || sops.gnupg.sshKeyPaths != []) (lib.mkDefault "${sops.gnupg.package}/bin/gpg"))
@@ -57,7 +76,7 @@ in {
         (
           if clears
           then {
-            Description = "Remove secrets that are no longer declared";
+            Description = lib.mkDefault "Remove secrets that are no longer declared";
             # Either: a list of what is outside of the store; or a live generation, which a link that dangles is not.
             ConditionPathExistsGlob = [
               "|%S/sops-activate/*.json"
@@ -66,34 +85,79 @@ in {
             ];
             ConditionPathExists = "|${lib.replaceStrings ["%%" "%r"] ["%%" "%t"] sops.defaultSymlinkPath}";
           }
-          else {Description = "Install secrets";}
+          else {Description = lib.mkDefault "Install secrets";}
         )
-        // (
-          if mayAsk
-          then {
-            # What starts with the session finds its secrets.
-            Before = ["graphical-session-pre.target"];
-          }
-          else {
-            # Before all units with default dependencies, as sysinit.target is for the system: that takes having none itself.
-            DefaultDependencies = false;
-            Before = ["basic.target" "graphical-session-pre.target" "shutdown.target"];
-            # Default dependencies would say so: a logout ends an installation that is under way.
-            Conflicts = ["shutdown.target"];
-          }
-        );
+        // lib.optionalAttrs (!mayAsk) {
+          # Default dependencies would put it after basic.target. The order before that is in sops-secrets.target.
+          DefaultDependencies = lib.mkDefault false;
+          # They would say so, too: a logout ends an installation that is under way.
+          Before = ["shutdown.target"];
+          Conflicts = ["shutdown.target"];
+        };
       Service =
-        hardening.user
+        hardening.user "sops-nix"
         // {
-          Type = "oneshot";
+          Type = lib.mkDefault "oneshot";
           # Units may be ordered after it at any later time without starting it again.
-          RemainAfterExit = true;
+          RemainAfterExit = lib.mkDefault true;
           Environment = lib.mapAttrsToList (name: value: escape.assignment "${name}=${value}") sops.environment;
           ExecStart = "${install}";
         };
       # With a passphrase to be asked for, the first start fails where nobody can be asked; the session starts it again. A machine
       # without a screen has only the first.
       Install.WantedBy = ["default.target"] ++ lib.optional mayAsk "graphical-session-pre.target";
+    };
+
+    # A name to wait for, as on the system, which also carries the order: what starts with the manager finds its secrets, or, where a
+    # passphrase may have to be asked for, what starts with the session. Where something late comes before the secrets, an order here
+    # would close a cycle, and systemd would delete the job of one of the units.
+    systemd.user.targets.sops-secrets = lib.mkIf (!clears) {
+      Unit = {
+        Description = lib.mkDefault "Secrets Installed";
+        DefaultDependencies = lib.mkDefault false;
+        Requires = ["sops-nix.service"];
+        After = ["sops-nix.service"];
+        Conflicts = ["shutdown.target"];
+        Before =
+          ["shutdown.target"]
+          ++ lib.optional (isEarly && !mayAsk) "basic.target"
+          ++ lib.optional isEarly "graphical-session-pre.target";
+      };
+      Install.WantedBy = ["default.target"] ++ lib.optional mayAsk "graphical-session-pre.target";
+    };
+
+    # The manager itself finds out about units that this configuration does not know. Nothing comes after it, so it is in no cycle.
+    systemd.user.services.sops-check-secrets = lib.mkIf (!clears) {
+      Unit = {
+        Description = lib.mkDefault "Check that secrets were installed";
+        DefaultDependencies = lib.mkDefault false;
+        After = ["basic.target" "sops-nix.service" "sops-secrets.target"];
+        Before = ["shutdown.target"];
+        Conflicts = ["shutdown.target"];
+      };
+      Service =
+        hardening.user "sops-check-secrets"
+        // {
+          Type = lib.mkDefault "oneshot";
+          RemainAfterExit = lib.mkDefault true;
+          ExecStart = "${pkgs.runtimeShell} ${../check-secrets.sh} ${config.systemd.user.systemctlPath} --user sops-nix.service sops-secrets.target";
+        };
+      Install.WantedBy = ["default.target"];
+    };
+
+    warnings = lib.optional (late != [] && !isOrdinary) ''
+      sops-nix.service cannot come before the other units of the user, because it comes after
+      ${lib.concatStringsSep ", " late}. Units that start with the user's manager may find no secrets yet.
+      Order those that need secrets after sops-secrets.target, and say that this is meant:
+        systemd.user.services.sops-nix.Unit.DefaultDependencies = true;
+    '';
+
+    # sops-nix defines it on Linux, too, where home-manager does nothing with it; configurations ask for its presence.
+    launchd.agents = lib.optionalAttrs (options ? launchd.agents) {
+      sops-nix = {
+        enable = lib.mkDefault false;
+        config.Program = lib.mkDefault "${install}";
+      };
     };
 
     home.activation.sops-nix = {

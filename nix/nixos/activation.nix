@@ -9,7 +9,7 @@
   sops = config.sops;
   escape = import ../systemd-escape.nix {inherit lib;};
   installation = import ./installation.nix {inherit config lib options pkgs;};
-  inherit (installation) generator keyPaths leftovers machine mountsForLinks regularSecrets regularTemplates scripts systemTargets units;
+  inherit (installation) generator leftovers machine regularSecrets regularTemplates scripts systemTargets units;
 
   store = {
     mountPoint = "/run/secrets.d";
@@ -20,9 +20,17 @@
     // {
       name = "manifest";
       secrets = regularSecrets;
-      templates = regularTemplates;
+      templates = lib.optionalAttrs (regularSecrets != {}) regularTemplates;
     }
   );
+
+  inherit (installation) isOrdinary lateBefore;
+  # Both kinds: whatever waits for the target waits for both.
+  isEarly =
+    lateBefore.all
+    == []
+    && !(units.regular && isOrdinary "sops-install-secrets")
+    && !(units.forUsers && isOrdinary "sops-install-secrets-for-users");
 
   installers =
     lib.optional units.forUsers "sops-install-secrets-for-users.service"
@@ -40,6 +48,7 @@ in {
         (lib.mkIf units.regular {
           sops-install-secrets = lib.mkMerge [
             (installation.unit {
+              name = "sops-install-secrets";
               description = "Install secrets";
               arguments = "${manifest}";
             })
@@ -47,26 +56,43 @@ in {
               wantedBy = systemTargets;
               # A switch starts it again by way of this target, before it starts the units that need the new secrets.
               requiredBy = ["sysinit-reactivation.target"];
-              before = [
-                # Every service with default dependencies comes after it, and so finds its secrets. Being wanted orders nothing.
-                "sysinit.target"
-                # For the same reason, at a switch.
-                "sysinit-reactivation.target"
-              ];
-              # Owners are looked up by name.
-              after = ["systemd-sysusers.service" "userborn.service"];
-              # Only the mounts that are needed, not local-fs.target: a file system that is opened with a secret is part of that.
+              before = ["sysinit-reactivation.target"];
+              after =
+                lib.optional installation.waitsForLocalFileSystems "local-fs.target"
+                # Owners are looked up by name.
+                ++ ["systemd-sysusers.service" "userborn.service"]
+                ++ installation.wantedMounts;
+              wants = installation.wantedMounts;
               unitConfig = {
-                RequiresMountsFor = installation.mountsFor (keyPaths ++ mountsForLinks);
+                RequiresMountsFor = installation.requiredMounts;
                 WantsMountsFor = installation.mountsForState;
               };
             }
           ];
         })
 
+        (lib.mkIf (installers != []) {
+          # The boot itself finds out about units that this configuration does not know. Nothing comes after it, so it is in no cycle.
+          sops-check-secrets = {
+            description = lib.mkDefault "Check that secrets were installed";
+            wantedBy = systemTargets;
+            after = ["sysinit.target" "sops-secrets.target"] ++ installers;
+            conflicts = ["shutdown.target"];
+            before = ["shutdown.target"];
+            unitConfig.DefaultDependencies = lib.mkDefault "no";
+            serviceConfig =
+              installation.hardening.check "sops-check-secrets"
+              // {
+                Type = lib.mkDefault "oneshot";
+                RemainAfterExit = lib.mkDefault true;
+                ExecStart = ["${pkgs.runtimeShell} ${../check-secrets.sh} systemctl --system ${toString installers} sops-secrets.target"];
+              };
+          };
+        })
+
         (lib.mkIf (sops.age.generateKey && installers != []) {
           sops-generate-age-key = {
-            description = "Generate the age key of this machine";
+            description = lib.mkDefault "Generate the age key of this machine";
             # Wanted by the units that install secrets, which are also those that need it. It does not remain active: each of their
             # starts looks again whether there is a key.
             before = installers ++ ["shutdown.target"];
@@ -74,16 +100,16 @@ in {
             inherit (generator) path;
             unitConfig =
               {
-                DefaultDependencies = "no";
+                DefaultDependencies = lib.mkDefault "no";
                 # It is started as often as what wants it.
-                StartLimitIntervalSec = 0;
+                StartLimitIntervalSec = lib.mkDefault 0;
               }
               # Where the key is needed for users, no mount can be waited for: see users.nix.
               // lib.optionalAttrs (!units.forUsers) {RequiresMountsFor = installation.mountsFor [sops.age.keyFile];};
             serviceConfig =
-              installation.hardening.generator
+              installation.hardening.generator "sops-generate-age-key"
               // {
-                Type = "oneshot";
+                Type = lib.mkDefault "oneshot";
                 ExecStart = ["${generator.command} ${escape.argument sops.age.keyFile}"];
               };
           };
@@ -93,13 +119,23 @@ in {
       # A name to wait for that does not depend on how secrets are installed. Where scripts do it, they have done it before systemd
       # starts any unit, and there is nothing to wait for. It requires the units, so that a service can choose: `after` and `wants`
       # it to start with whatever secrets there are, `after` and `requires` it to start only when none is missing.
+      #
+      # It also carries the order of all else: what comes after sysinit.target finds its secrets. The units themselves do not, so that
+      # what comes before them can be asked for here; and where that is late, nothing is ordered after them. It has no default
+      # dependencies, which would order it before every target that wants it.
       systemd.targets.sops-secrets = {
-        description = "Secrets Installed";
+        description = lib.mkDefault "Secrets Installed";
         wantedBy = systemTargets;
-        before = ["sysinit.target"];
+        before = ["shutdown.target"] ++ lib.optional isEarly "sysinit.target";
+        conflicts = ["shutdown.target"];
         requires = installers;
         after = installers;
+        unitConfig.DefaultDependencies = "no";
       };
+
+      warnings =
+        lib.optionals units.regular (installation.lateWarning "sops-install-secrets" (lib.subtractLists (lib.optionals units.forUsers lateBefore.forUsers) lateBefore.all)
+          "Services that start with the system may find no secrets yet, as with sops-nix.");
     })
 
     {
@@ -107,26 +143,13 @@ in {
         sops-remove-leftovers = installation.leftoversUnit (
           store
           // {
+            name = "sops-remove-leftovers";
             description = "Remove secrets that are no longer declared";
             arguments = "${manifest}";
           }
         );
       };
     }
-
-    # Of what is left behind on a disk, a machine without the program can only tell. Nothing is left in memory once it boots.
-    (lib.optionalAttrs (!machine.foreign) {
-      system.activationScripts = lib.mkIf (!installation.needed && !sops.removeLeftovers && !machine.unitsOnly) {
-        tellOfSecretsLeft =
-          lib.stringAfter ["specialfs"] ''
-            for list in ${lib.escapeShellArgs (map installation.listOf ["/run/secrets.d" "/run/secrets-for-users.d"])}; do
-              [ ! -e "$list" ] ||
-                echo "warning: secrets that are no longer declared left links or copies ($list); set sops.removeLeftovers = true;" >&2
-            done
-          ''
-          // installation.dryRuns;
-      };
-    })
 
     (lib.optionalAttrs (!machine.foreign) {
       system.activationScripts = lib.mkIf installation.needed {

@@ -74,7 +74,7 @@
           systemd.${unknownUnits.set unit}.${lib.strings.escapeNixIdentifier (unknownUnits.stem unit)} = { };
       '') (unknownUnits.among file.${list})) ["restartUnits" "reloadUnits"];
 in {
-  config = lib.mkIf installation.needed {
+  config = lib.mkIf (installation.needed || sops.templates != {}) {
     assertions =
       [
         {

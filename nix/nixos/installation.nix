@@ -8,8 +8,15 @@
   sops = config.sops;
   machine = import ./machine.nix {inherit config lib options;};
   mounts = import ./mounts.nix {inherit config lib;};
+  order = import ./order.nix {inherit config lib;};
   escape = import ../systemd-escape.nix {inherit lib;};
-  hardening = import ../hardening.nix {inherit lib sops;};
+  inherit (import ../unit-words.nix {inherit lib;}) isYes words;
+  definitionsOf = import ../definitions.nix {
+    inherit lib;
+    option = options.systemd.services;
+    module = ./.;
+  };
+  hardening = import ../hardening.nix {inherit definitionsOf lib sops;};
   program = "${sops.package}/bin/sops-install-secrets";
   generator = {
     path = [pkgs.age pkgs.coreutils];
@@ -18,7 +25,9 @@
 in rec {
   inherit generator hardening machine;
 
-  needed = sops.secrets != {} || sops.templates != {};
+  # Which units exist follows from the secrets alone. Templates may depend on the units of the system in turn: to ask for their names
+  # here would be infinite recursion.
+  needed = sops.secrets != {};
   regularSecrets = lib.filterAttrs (_: secret: !secret.neededForUsers) sops.secrets;
   secretsForUsers = lib.filterAttrs (_: secret: secret.neededForUsers) sops.secrets;
   regularTemplates = lib.filterAttrs (_: template: !template.neededForUsers) sops.templates;
@@ -34,11 +43,11 @@ in rec {
     regular = anyRegular && !units.regular;
     forUsers = anyForUsers && !units.forUsers;
   };
-  anyRegular = regularSecrets != {} || regularTemplates != {};
-  anyForUsers = secretsForUsers != {} || templatesForUsers != {};
+  anyRegular = regularSecrets != {};
+  anyForUsers = secretsForUsers != {};
 
-  # Stores without a file: what earlier configurations put into them is cleared away by a unit of its own. Where nothing at all is
-  # declared, most machines never had a secret, and should not have to build the program to find that out; so it has to be asked for.
+  # Stores without a secret: a unit of its own removes what earlier configurations put into them. Where nothing at all is declared, most
+  # machines never had a secret, and should not have to build the program to find that out; so it has to be asked for.
   leftovers = let
     clears = needed || sops.removeLeftovers;
   in {
@@ -53,6 +62,14 @@ in rec {
     ++ sops.gnupg.sshKeyPaths
     ++ lib.optional (sops.age.keyFile != null) sops.age.keyFile
     ++ sops.age.sshKeyPaths;
+  # Keys that the program is told of by a variable.
+  keyVariables = environment:
+    lib.filter (lib.hasPrefix "/") (map (name: toString environment.${name} or "") ["GNUPGHOME" "SOPS_AGE_KEY_FILE" "SOPS_AGE_SSH_PRIVATE_KEY_FILE"]);
+  # Sops files and templates that are read from the disk of the machine. A path in Nix is copied to the store.
+  filesOutsideStore = let
+    outside = file: !builtins.isPath file && !lib.hasPrefix "${builtins.storeDir}/" (toString file);
+  in
+    map toString (lib.filter outside (lib.mapAttrsToList (_: secret: secret.sopsFile) regularSecrets));
 
   # Where links are put other than below /run/secrets.
   linkPaths = lib.filter (path: !lib.hasPrefix "/run/secrets/" path) (
@@ -79,12 +96,14 @@ in rec {
       };
     };
 
-  # The words of a unit that installs `manifest`; what is said about its order comes from the caller, and on top of this.
+  # The words of a unit that installs `manifest`; what is said about its order comes from the caller, and on top of this. Single values
+  # are defaults, so that a configuration can set them; lists add up, as in sops-nix.
   unit = {
+    name,
     description,
     arguments,
   }: {
-    inherit description;
+    description = lib.mkDefault description;
     wants = lib.optional sops.age.generateKey "sops-generate-age-key.service";
     after = lib.optional sops.age.generateKey "sops-generate-age-key.service";
 
@@ -96,29 +115,28 @@ in rec {
 
     unitConfig = {
       # Default dependencies put a service after sysinit.target, and these have to be done before it.
-      DefaultDependencies = "no";
+      DefaultDependencies = lib.mkDefault "no";
       # Otherwise the sixth start in ten seconds is refused, and the secrets of that switch are not installed. Nothing here restarts
-      # by itself, so there is no loop to stop.
-      StartLimitIntervalSec = 0;
+      # automatically, so there is no loop to stop.
+      StartLimitIntervalSec = lib.mkDefault 0;
     };
 
-    environment =
-      sops.environment
+    environment = lib.mapAttrs (_: lib.mkDefault) (sops.environment
       // {
         # Nobody reads the lists of units for switch-to-configuration once it has started units.
         SOPS_RESTART_UNITS_VIA_SYSTEMCTL = "1";
       }
       # systemd puts in the directory of the unit's credentials. The program takes this key beside all others.
-      // lib.optionalAttrs (sops.age.keyCredential != null) {SOPS_AGE_KEY_FILE = "%d/${sops.age.keyCredential}";};
+      // lib.optionalAttrs (sops.age.keyCredential != null) {SOPS_AGE_KEY_FILE = "%d/${sops.age.keyCredential}";});
     path = sops.age.plugins;
     serviceConfig =
-      hardening.installer
+      hardening.installer name
       // {
-        Type = "oneshot";
+        Type = lib.mkDefault "oneshot";
         # The manifest's name has the hash of all it says, so switch-to-configuration restarts the unit when there is something to do.
         ExecStart = ["${program} ${arguments}"];
         # Otherwise it would be run again by everything that wants it.
-        RemainAfterExit = true;
+        RemainAfterExit = lib.mkDefault true;
       }
       # Not LoadCredential=, which finds no credential that is encrypted (as one that is sealed to the TPM is). Both go on without one
       # that is not there: what it would have opened is told by the program.
@@ -129,12 +147,13 @@ in rec {
   # generation goes, and every link and copy. After a reboot there is none, and the program clears away the rest without making a store, so that
   # the next secret is a first activation. However secrets are installed, nothing waits for this, so an ordinary unit is early enough.
   leftoversUnit = {
+    name,
     description,
     arguments,
     mountPoint,
     symlinkPath,
   }: {
-    inherit description;
+    description = lib.mkDefault description;
     wantedBy = ["multi-user.target"] ++ lib.optional machine.foreign "system-manager.target";
     unitConfig = {
       # Either: the list, which is gone when all that stands in it is; or a live generation, as after a switch. A directory there is
@@ -145,12 +164,12 @@ in rec {
     # A note of an earlier run may name units that are still to be told, and nobody reads the lists by now.
     environment.SOPS_RESTART_UNITS_VIA_SYSTEMCTL = "1";
     serviceConfig =
-      hardening.remover
+      hardening.remover name
       // {
-        Type = "oneshot";
+        Type = lib.mkDefault "oneshot";
         ExecStart = ["${program} ${arguments}"];
         # Otherwise every switch would run it again.
-        RemainAfterExit = true;
+        RemainAfterExit = lib.mkDefault true;
       };
   };
 
@@ -183,19 +202,88 @@ in rec {
     )
   '';
 
-  # For WantsMountsFor=: where the program remembers what it put outside of the store. Found empty there, a list of before would remove
+  # The mounts that the regular secrets wait for.
+  #
+  # local-fs.target has those of keys, of sops files outside of the store and of links, whatever symlinks lead there, and what puts a
+  # key in place before it. Where a local file system is opened with a secret, to wait for that target would be a cycle.
+  waitsForLocalFileSystems = !order.localFileSystemsNeed linkPaths;
+  # RequiresMountsFor=: without these mounts, some secrets could not be opened, or would be linked below a mount point.
+  requiredMounts = map escape.path requiredPaths;
+  requiredPaths = unique (lib.filter (path: !mounts.onRemote path && !mounts.onOptional path) (readPaths ++ linkPaths));
+  # Mounts that may be absent, or that come with the network, and that have a key or a sops file: waited for, and not required, because
+  # other keys and files are as good without them. A link there is not worth a boot that waits: it is made at a switch, and is kept.
+  wantedMounts =
+    unique (map (path: escape.mountUnit (mounts.of path).mountPoint)
+      (lib.filter (path: mounts.onRemote path || mounts.onOptional path) readPaths));
+  readPaths = map mounts.resolved (map toString keyPaths ++ keyVariables (sops.environment // extraEnvironment) ++ filesOutsideStore);
+  # What the configuration adds to the unit itself.
+  extraEnvironment = lib.foldl' (all: added: all // lib.filterAttrs (_: lib.isString) added) {} ((definitionsOf "sops-install-secrets").values ["environment"]);
+
+  # WantsMountsFor=: where the program remembers what it put outside of the store. Found empty there, a list of before would remove
   # nothing, and one that is written below a mount point is hidden by what is mounted there. But no secret is worth less than a list:
   # a mount that fails must not keep them away, so it is not among those that are required; and one that may be absent, or comes with
-  # the network, is not waited for. systemd has the setting since 256; an older one would warn of it at every boot.
+  # the network, is not waited for. systemd has the setting since 256; an older one would warn of it at every boot, and which one runs
+  # on another distribution is not known.
   mountsForState =
-    lib.optionals (lib.versionAtLeast (config.systemd.package.version or "256") "256")
+    lib.optionals (!machine.foreign && lib.versionAtLeast (config.systemd.package.version or "256") "256")
     (lib.filter (path: !mounts.onRemote path && !mounts.onOptional path) [state]);
   state = "/var/lib/sops-activate";
 
-  # For RequiresMountsFor=: without the mounts, some secrets could not be opened, or would be linked below a mount point.
-  mountsFor = paths: map escape.path (lib.unique (lib.filter (path: !mounts.onRemote path) (map toString paths)));
-  # A link is not worth a boot that waits for a disk which may be absent: there it is made at a switch, and is kept.
-  mountsForLinks = lib.filter (path: !mounts.onOptional path) linkPaths;
+  # RequiresMountsFor= of the unit that makes a key.
+  mountsFor = paths: map escape.path (unique (lib.filter (path: !mounts.onRemote path) (map toString paths)));
+  # As lib.unique, in linear time.
+  unique = texts:
+    map (text: text.key) (lib.genericClosure {
+      startSet = map (key: {inherit key;}) texts;
+      operator = _: [];
+    });
+
+  # The units that keep secrets for users, and secrets as a whole, from coming before sysinit.target: they come before them, and have
+  # default dependencies. Empty where nothing does. For a boot that finds out about one that is not known here, there is
+  # sops-check-secrets.service.
+  lateBefore = let
+    installer = name: mountsFor: let
+      also = setting: lib.concatMap words ((definitionsOf name).values ["unitConfig" setting]);
+    in {
+      after = (config.systemd.services.${name} or {}).after or [] ++ also "After";
+      mountsFor = mountsFor ++ also "RequiresMountsFor" ++ also "WantsMountsFor";
+    };
+    installers =
+      lib.optionalAttrs units.regular {"sops-install-secrets.service" = installer "sops-install-secrets" requiredPaths;}
+      // lib.optionalAttrs units.forUsers {"sops-install-secrets-for-users.service" = installer "sops-install-secrets-for-users" [];};
+    late = order.lateBefore (installers
+      // {
+        "sops-secrets.target" = {
+          after = lib.unique (config.systemd.targets.sops-secrets.after or []);
+          defaultDependencies = false;
+        };
+      });
+  in {
+    forUsers = late "sops-install-secrets-for-users.service";
+    all = late "sops-secrets.target";
+  };
+  # The configuration says of an installer that it is to be a unit like any other.
+  isOrdinary = name: lib.any isYes ((definitionsOf name).values ["unitConfig" "DefaultDependencies"]);
+
+  # A warning of those units. `lost` is the cost.
+  lateWarning = name: late: lost: let
+    # Where the configuration defines the unit, it can say this of it.
+    cures = lib.concatMap (kind:
+      map (unit: "  systemd.${kind}s.${lib.strings.escapeNixIdentifier (lib.removeSuffix ".${kind}" unit)}.unitConfig.DefaultDependencies = false;")
+      (lib.filter (unit: lib.hasSuffix ".${kind}" unit && config.systemd."${kind}s" ? ${lib.removeSuffix ".${kind}" unit}) late)) ["service" "socket" "path" "timer"];
+  in
+    lib.optional (late != [] && !isOrdinary name) (''
+        ${name}.service cannot come before sysinit.target, because it comes after
+        ${lib.concatStringsSep ", " late}. ${lost}
+      ''
+      + lib.optionalString (cures != []) ''
+        If that can start so early (before most mounts, sockets, D-Bus and the network), let it:
+        ${lib.concatStringsSep "\n" cures}
+      ''
+      + ''
+        Otherwise order the services that need secrets after sops-secrets.target, and say that this is meant:
+          systemd.services.${name}.unitConfig.DefaultDependencies = true;
+      '');
 
   # On other distributions, system-manager starts its own target at a switch.
   systemTargets = ["sysinit.target"] ++ lib.optional machine.foreign "system-manager.target";

@@ -13,6 +13,23 @@
     then b
     else a;
 in rec {
+  inherit isBelow;
+  all = fileSystems;
+  # The file systems that have to be mounted for a path to be reached.
+  above = path: lib.filter (fileSystem: isBelow fileSystem.mountPoint (toString path)) fileSystems;
+
+  # Where a path leads that NixOS itself makes a link in /etc.
+  resolved = path: let
+    etc = config.environment.etc or {};
+    parts = lib.splitString "/" (lib.removePrefix "/etc/" path);
+    prefixes = lib.genList (n: lib.concatStringsSep "/" (lib.take (n + 1) parts)) (lib.length parts);
+    link = lib.findFirst (prefix: etc ? ${prefix}) null prefixes;
+    source = toString (etc.${link}.source or "");
+  in
+    if lib.hasPrefix "/etc/" path && link != null && lib.hasPrefix "/" source && !lib.hasPrefix builtins.storeDir source
+    then source + lib.removePrefix "/etc/${link}" path
+    else path;
+
   # The file system with the longest mount point, or null.
   of = path: lib.foldl' longer null (lib.filter (fileSystem: isBelow fileSystem.mountPoint (toString path)) fileSystems);
 

@@ -21,6 +21,8 @@
       templates = templatesForUsers;
     }
   );
+  late = installation.lateBefore.forUsers;
+  isEarly = late == [] && !installation.isOrdinary "sops-install-secrets-for-users";
   # No user can be looked up yet: all files belong to root.
   arguments = "-ignore-passwd ${manifest}";
 in {
@@ -32,6 +34,7 @@ in {
         {
           sops-install-secrets-for-users = lib.mkMerge [
             (installation.unit {
+              name = "sops-install-secrets-for-users";
               description = "Install secrets that are needed for users";
               inherit arguments;
             })
@@ -40,14 +43,12 @@ in {
               wantedBy = installation.systemTargets ++ ["systemd-sysusers.service" "userborn.service"];
               # A switch starts it again by way of this target, so that a new password counts from then on.
               requiredBy = ["sysinit-reactivation.target"];
-              before = [
-                # They read the password files.
-                "systemd-sysusers.service"
-                "userborn.service"
-                "sysinit.target"
+              before =
                 # At a switch, in time for userborn, which belongs to it as well.
-                "sysinit-reactivation.target"
-              ];
+                ["sysinit-reactivation.target"]
+                # The first two read the password files. Where a late unit comes before this one, to order these after it would make
+                # systemd delete the job of one of them.
+                ++ lib.optionals isEarly ["systemd-sysusers.service" "userborn.service" "sysinit.target"];
               # No RequiresMountsFor= for the keys. Device nodes, and with them all mounts, come after the users
               # (systemd-tmpfiles-setup-dev.service, local-fs-pre.target), so a mount that is not there from the initrd cannot be
               # waited for; and one that is would still be part of a cycle at shutdown, where all of this is stopped in reverse. A
@@ -62,10 +63,17 @@ in {
     }
 
     {
+      warnings =
+        lib.optionals units.forUsers (installation.lateWarning "sops-install-secrets-for-users" late
+          "Users are made before that, so a password that has changed counts from the next switch on; and services may find no secrets yet.");
+    }
+
+    {
       systemd.services = lib.mkIf leftovers.forUsers {
         sops-remove-leftovers-for-users = installation.leftoversUnit (
           store
           // {
+            name = "sops-remove-leftovers-for-users";
             description = "Remove secrets for users that are no longer declared";
             inherit arguments;
           }

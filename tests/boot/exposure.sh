@@ -17,6 +17,7 @@ exposure() {
         exposed ours-leftovers sops-remove-leftovers 5.1
         exposed ours-leftovers sops-remove-leftovers-for-users 5.1
         exposed generate-key-systemd sops-generate-age-key 3.6
+        exposed example-server-userborn sops-check-secrets 3.7
         exposed_user home-minimal 7.4
         exposed_user home-key-command 9.7
     done

@@ -241,7 +241,7 @@ in {
   # All that is built of it: home-manager's manifest along with the script that names it.
   manifests =
     if isHome
-    then map (unit: packages.runCommandLocal "home-manager" {} "cat ${unit.Service.ExecStart} >$out") (library.attrValues config.systemd.user.services)
+    then map (unit: packages.runCommandLocal "home-manager" {} "cat ${unit.Service.ExecStart} >$out") (library.optional (config.systemd.user.services ? sops-nix) config.systemd.user.services.sops-nix)
     else [config.system.build.sops-nix-manifest config.system.build.sops-nix-users-manifest];
 
   # What a person is told; what would be built is built only when nothing is wrong.

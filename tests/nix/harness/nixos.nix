@@ -2,6 +2,7 @@
 {
   lib,
   config,
+  pkgs,
   ...
 }: let
   inherit (lib) mkOption types;
@@ -25,7 +26,24 @@
     };
   unit = options: types.submodule {options = unitOptions // options;};
 
-  service = unit {
+  # As NixOS does, what is said by options of their own is also among the settings.
+  asSettings = {config, ...}: {
+    config = {
+      unitConfig =
+        lib.optionalAttrs (config.startLimitIntervalSec != null) {StartLimitIntervalSec = toString config.startLimitIntervalSec;};
+      serviceConfig =
+        lib.optionalAttrs (config.preStart != "") {ExecStartPre = [(toString (pkgs.writeShellScript "pre-start" config.preStart))];}
+        // lib.optionalAttrs (config.postStart != "") {ExecStartPost = [(toString (pkgs.writeShellScript "post-start" config.postStart))];};
+    };
+  };
+  service = types.submodule [
+    asSettings
+    {options = unitOptions // serviceOptions;}
+  ];
+  serviceOptions = {
+    preStart = option types.lines "";
+    postStart = option types.lines "";
+    startLimitIntervalSec = option (types.nullOr types.int) null;
     serviceConfig = settings;
     environment = option (types.attrsOf (types.nullOr (types.oneOf [types.str types.path types.package]))) {};
     path = option (types.listOf (types.oneOf [types.package types.str])) [];
