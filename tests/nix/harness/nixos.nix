@@ -48,8 +48,6 @@
     environment = option (types.attrsOf (types.nullOr (types.oneOf [types.str types.path types.package]))) {};
     path = option (types.listOf (types.oneOf [types.package types.str])) [];
     script = option types.lines "";
-    preStart = option types.lines "";
-    postStart = option types.lines "";
     restartIfChanged = option types.bool true;
     reloadIfChanged = option types.bool false;
     stopIfChanged = option types.bool true;
