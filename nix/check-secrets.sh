@@ -1,12 +1,12 @@
 #!/bin/sh
 # Start each of the given units that should have installed secrets by now and did not, because systemd deleted a job.
 #
-#   check-secrets SYSTEMCTL --system|--user UNIT...
+#   check-secrets SYSTEMCTL --system|--user [--retry] UNIT...
 #
 # Where units are ordered in a cycle, systemd deletes one job of it, logs that, and goes on: no unit fails. This runs when the cycle is
 # over, after the target that closed it. An installer that has never run is started. One that failed is started once more if a unit
 # that comes before it has never run, together with that unit: most likely it was to bring the key. The target that services wait for is
-# started as well.
+# started as well. A unit after `--retry` is started once more if it failed for any reason: it may have run before its key was mounted.
 set -eu
 
 systemctl=$1 manager=$2
@@ -54,20 +54,33 @@ missing() {
 # The number is the priority in the log.
 warn() { printf '<4>%s\n' "$*" >&2; }
 
-status=0
+status=0 retry='' started=''
 for unit; do
+  if [ "$unit" = --retry ]; then
+    retry=yes
+    continue
+  fi
   units=$unit deleted=
   missing "$unit"
   if never_ran "$unit"; then
-    if ! is_blocked "$unit"; then
-      deleted=" $unit$deleted"
-    fi
+    if ! is_blocked "$unit"; then deleted=" $unit$deleted"; fi
   elif [ "$(property ActiveState "$unit")" != failed ]; then
+    retry=
     continue
   fi
-  if [ -z "$deleted" ]; then continue; fi
-  warn "systemd has not run:$deleted. Units are ordered in a cycle: \`$journal --boot --grep='ordering cycle'\` names them."
-  warn "Starting now: $units. Services that have started already may lack their secrets."
+  if [ -n "$started" ] && [ "$unit" = sops-secrets.target ]; then
+    # It waits for what was started here.
+    :
+  elif [ -n "$deleted" ]; then
+    warn "systemd has not run:$deleted. Units are ordered in a cycle: \`$journal --boot --grep='ordering cycle'\` names them."
+  elif [ -n "$retry" ]; then
+    warn "$unit failed before all file systems were mounted."
+  else
+    continue
+  fi
+  retry=
+  if [ -z "$started" ]; then warn "Services that have started already may lack their secrets."; fi
+  started="$started $units"
   # Names of units have no blanks.
   # shellcheck disable=SC2086
   if ! "$systemctl" "$manager" start -- $units; then

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::cli::Check;
 use crate::decrypted::{self, Markers};
-use crate::diagnostic::{Diagnostic, KeyLine, Location, Printable, Report, in_repository};
+use crate::diagnostic::{self, Diagnostic, KeyLine, Location, Printable, Report, in_repository};
 use crate::explain::host::{self, Host};
 use crate::explain::{self, Needed, Paths};
 use crate::load;
@@ -16,14 +16,19 @@ use crate::secret::SecretBytes;
 use crate::sops::document::{Document, PickError, Sealed};
 use crate::sops::format::{EmitError, Format};
 use crate::sops::key_path::{FindError, KeyPath};
+use crate::system::accounts::DeclaredAccounts;
 use crate::template::TemplateError;
 
 /// Checks what can be checked while everything is still encrypted.
 ///
 /// # Errors
 /// With every problem.
-pub fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
+pub fn check(plan: &Plan, extent: Check, ignore_passwd: bool) -> Result<(), Report> {
     let mut report = Report::default();
+    // The activation would not look for them either.
+    if !(ignore_passwd || plan.user_mode) {
+        check_accounts(plan, &mut report);
+    }
     let markers = Markers::new(plan);
     for (template, file) in plan.templates.iter().zip(load::template_files(plan, Paths::InRepository)) {
         let file = match file.transpose() {
@@ -47,6 +52,18 @@ pub fn check(plan: &Plan, extent: Check) -> Result<(), Report> {
         }
     }
     report.or(())
+}
+
+/// Checks that every owner and group is declared, where the configuration knows them all.
+fn check_accounts(plan: &Plan, report: &mut Report) {
+    let accounts = DeclaredAccounts::new(&plan.accounts);
+    for target in plan.targets() {
+        for error in accounts.undeclared(&target.access) {
+            report.push(
+                Diagnostic::new(format!("{}: {error}", target.title)).help(error.help(Some(&target.option))),
+            );
+        }
+    }
 }
 
 /// Checks that every placeholder of a template stands for a secret of the plan.
@@ -138,7 +155,7 @@ fn cannot_pick(
     let (key, remark) = match error {
         PickError::Find(FindError::Missing { path, siblings }) => {
             let (parent, wanted) = path.rsplit_once('/').unwrap_or(("", path));
-            match decrypted::nearest(wanted, siblings) {
+            match diagnostic::nearest(wanted, siblings.iter().map(String::as_str)) {
                 Some(near) if parent.is_empty() => {
                     (KeyPath::new(near), "a key with nearly this name".to_owned())
                 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{self, Diagnostic};
 use crate::plan::{Plan, Secret, Selection, Target, Template, TemplateSource};
 use crate::secret::{Plaintext, SecretBytes, without_last_newline};
 use crate::sops::document::{Document, Opened, PickError};
@@ -185,36 +185,18 @@ pub fn explain_missing(diagnostic: Diagnostic, option: &str, error: &FindError) 
     }
     let (parent, wanted) = path.rsplit_once('/').unwrap_or(("", path));
     let mut nearest: Vec<(usize, &str)> =
-        siblings.iter().map(|sibling| (distance(wanted, sibling), sibling.as_str())).collect();
+        siblings.iter().map(|sibling| (diagnostic::distance(wanted, sibling), sibling.as_str())).collect();
     nearest.sort_by_key(|(distance, _)| *distance);
     let names: Vec<&str> = nearest.iter().map(|(_, name)| *name).collect();
     let level = if parent.is_empty() { "at the top level".to_owned() } else { format!("in '{parent}'") };
-    let diagnostic = diagnostic.note(format!("keys {level}: {}", crate::diagnostic::enumerate(&names)));
-    match self::nearest(wanted, siblings) {
+    let diagnostic = diagnostic.note(format!("keys {level}: {}", diagnostic::enumerate(&names)));
+    match diagnostic::nearest(wanted, siblings.iter().map(String::as_str)) {
         Some(name) => {
             let full = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
             diagnostic.help(format!("did you mean '{full}'? set {option} = \"{full}\""))
         }
         None => diagnostic.help(format!("set {option} to one of them, or add the key with `sops edit`")),
     }
-}
-
-/// The key that may have been meant, if one is near.
-#[must_use]
-pub fn nearest<'n>(wanted: &str, names: &'n [String]) -> Option<&'n str> {
-    let near = wanted.chars().count().div_ceil(3);
-    let distances = names.iter().map(|name| (distance(wanted, name), name.as_str()));
-    distances
-        .filter(|(distance, _)| *distance <= near)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// How many letters are wrong, missing, too many, or in the place of their neighbour; of names cut to a length where that
-/// is cheap to find out.
-fn distance(a: &str, b: &str) -> usize {
-    let cut = |name: &str| name.chars().take(64).collect::<String>();
-    strsim::osa_distance(&cut(a), &cut(b))
 }
 
 /// What a placeholder stands for.

@@ -201,6 +201,34 @@ pub fn enumerate(names: &[impl AsRef<str>]) -> String {
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
+/// Letters of a name at most that others are compared with.
+const COMPARED: usize = 64;
+
+/// The name that may have been meant, if one is near.
+#[must_use]
+pub fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let near = wanted.chars().take(COMPARED).count().div_ceil(3);
+    let distances = names.into_iter().map(|name| (distance(wanted, name), name));
+    distances
+        .filter(|(distance, _)| *distance <= near)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// How many letters are wrong, missing, too many, or in the place of their neighbour; of names cut to a length where that
+/// is cheap to find out.
+#[must_use]
+pub fn distance(a: &str, b: &str) -> usize {
+    let cut = |name: &str| name.chars().take(COMPARED).collect::<String>();
+    strsim::osa_distance(&cut(a), &cut(b))
+}
+
+/// A string as it is written in Nix.
+#[must_use]
+pub fn in_nix(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#).replace("${", r"\${"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +244,15 @@ mod tests {
         ] {
             assert_eq!(in_repository(Path::new(&path)), expected);
         }
+    }
+
+    #[test]
+    fn a_name_of_which_most_letters_differ_is_not_near_however_long_it_is() {
+        assert_eq!(nearest("posgres", ["root", "postgrey", "postgres"]), Some("postgres"));
+        assert_eq!(nearest("posgres", ["root", "grafana"]), None);
+        let long = "x".repeat(1000);
+        assert_eq!(nearest(&long, ["root", "postgres"]), None);
+        assert_eq!(nearest(&long, ["root", &long]), Some(long.as_str()));
     }
 
     #[test]

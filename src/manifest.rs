@@ -55,6 +55,17 @@ pub struct Settings {
     /// Ours: neither keys nor sops files are read; every secret gets a value that says that it is none.
     #[serde(deserialize_with = "null_as_default")]
     pub dummy_secrets: bool,
+    /// Ours: every user and group that the machine will have, where the configuration knows them all.
+    #[serde(deserialize_with = "null_as_default")]
+    pub accounts: KnownAccounts,
+}
+
+/// Names of accounts; `None` where they are not all known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KnownAccounts {
+    pub users: Option<Vec<String>>,
+    pub groups: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -220,8 +231,16 @@ const SWITCHES: [&str; 7] = [
     "namedMarkers",
     "dummySecrets",
 ];
-const LISTS_OF_TEXTS: [&str; 6] =
-    ["restartUnits", "reloadUnits", "restartUserUnits", "sshKeyPaths", "ageSshKeyPaths", "hostRecipients"];
+const LISTS_OF_TEXTS: [&str; 8] = [
+    "restartUnits",
+    "reloadUnits",
+    "restartUserUnits",
+    "sshKeyPaths",
+    "ageSshKeyPaths",
+    "hostRecipients",
+    "users",
+    "groups",
+];
 const LISTS: [&str; 2] = ["secrets", "templates"];
 
 /// The fields of an object that are not what they have to be, without their values.
@@ -249,7 +268,7 @@ fn wrong_fields(object: &Value) -> Vec<String> {
             let texts =
                 |map: &Map<String, Value>| map.values().all(|value| value.is_string() || value.is_null());
             (value.as_object().is_some_and(texts), "an object of strings")
-        } else if name == "logging" {
+        } else if is(&["logging", "accounts"]) {
             problems.extend(wrong_fields(value));
             (value.is_object(), "an object")
         } else {
@@ -381,6 +400,24 @@ mod tests {
                 "'keyImport' is a number, not true or false",
                 "'secrets' is an object, not a list",
                 "'userMode' is a string, not true or false",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_list_of_accounts_that_is_absent_is_no_empty_one() {
+        let accounts = |text: &str| Manifest::parse(text.as_bytes()).unwrap().settings.accounts;
+        assert_eq!(accounts("{}"), KnownAccounts::default());
+        assert_eq!(accounts(r#"{"accounts": null}"#), KnownAccounts::default());
+        let found = accounts(r#"{"accounts": {"users": ["alice"], "groups": null, "hosts": 1}}"#);
+        assert_eq!(found, KnownAccounts { users: Some(vec!["alice".to_owned()]), groups: None });
+        let wrong = Manifest::parse(br#"{"accounts": {"users": [7], "groups": "SECRET"}}"#).unwrap_err();
+        let problems: Vec<String> = wrong.0.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            [
+                "'groups' is a string, not a list of strings",
+                "'users' is a list with other things than strings in it"
             ]
         );
     }

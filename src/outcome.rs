@@ -47,7 +47,9 @@ fn of_file<'d>(file: &'d File<'_>, accounts: &Accounts, report: &mut Report) -> 
     let target = file.target;
     let kept = |why| Outcome { target, wanted: Wanted::AsBefore(&target.name), failure: Some(why) };
     let owner = accounts.resolve(&target.access).inspect_err(|error| {
-        report.push(Diagnostic::new(format!("{}: {error}", target.title)).help(error.help()));
+        report.push(
+            Diagnostic::new(format!("{}: {error}", target.title)).help(error.help(Some(&target.option))),
+        );
     });
     let content = match &file.content {
         Ok(content) => Plaintext::expose(content),

@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use access::{Access, Account, Mode};
 use name::Name;
 
-use crate::diagnostic::{Diagnostic, Report, enumerate, in_repository};
-use crate::manifest::{self, Logging, Manifest};
+use crate::diagnostic::{Diagnostic, Report, enumerate, in_nix, in_repository};
+use crate::manifest::{self, KnownAccounts, Logging, Manifest};
 use crate::recipient::Recipient;
 use crate::recipient::public_key::{NotAKey, PublicKey};
 use crate::sops::format::Format;
@@ -33,6 +33,8 @@ pub struct Plan {
     pub user_mode: bool,
     pub logging: Logging,
     pub host: Host,
+    /// The users and groups that the configuration knows of.
+    pub accounts: KnownAccounts,
     /// Placeholder texts of secrets that are not in this manifest (those for users are in another), by name.
     pub placeholders_elsewhere: Vec<(String, String)>,
     pub on_failure: OnFailure,
@@ -197,6 +199,7 @@ impl Plan {
             user_mode: settings.user_mode,
             logging: settings.logging,
             host,
+            accounts: settings.accounts,
             placeholders_elsewhere,
             on_failure,
             dummy_secrets: settings.dummy_secrets,
@@ -231,8 +234,7 @@ impl Plan {
 
 /// The option of the module that declares a secret or template, as it is written in Nix.
 fn option(kind: &str, name: &str) -> String {
-    let name = name.replace('\\', r"\\").replace('"', r#"\""#).replace("${", r"\${");
-    format!("sops.{kind}.\"{name}\"")
+    format!("sops.{kind}.{}", in_nix(name))
 }
 
 /// Collects problems while the parts of the plan are made.

@@ -43,7 +43,7 @@ const MANIFEST_LIMIT: u64 = 256 << 20;
 pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report> {
     let plan = plan(arguments, &environment)?;
     if arguments.check != Check::Off {
-        return check::check(&plan, arguments.check);
+        return check::check(&plan, arguments.check, arguments.ignore_passwd);
     }
     let dry = environment.dry_activate;
     let messenger = Messenger {
@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments, environment: Environment) -> Result<(), Report
     let accounts = match (plan.user_mode, arguments.ignore_passwd || dry) {
         (true, _) => Accounts::CurrentUser,
         (false, true) => Accounts::RootOnly,
-        (false, false) => Accounts::system(),
+        (false, false) => Accounts::system(&plan.accounts),
     };
     let state = state(&plan, &environment);
     let mut report = Report::default();
@@ -262,7 +262,7 @@ fn install(
         (false, false) => Backing::Ramfs,
     };
     let directories =
-        accounts.directories().map_err(|error| Diagnostic::new(error.to_string()).help(error.help()))?;
+        accounts.directories().map_err(|error| Diagnostic::new(error.to_string()).help(error.help(None)))?;
     let opened = Store::open(&store_plan.mount_point, backing, directories, &mut waiting);
     let (store, warnings) = opened.map_err(|error| with_help(&error, error.help()))?;
     warn(&warnings);

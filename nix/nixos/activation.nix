@@ -85,7 +85,7 @@ in {
               // {
                 Type = lib.mkDefault "oneshot";
                 RemainAfterExit = lib.mkDefault true;
-                ExecStart = ["${pkgs.runtimeShell} ${../check-secrets.sh} systemctl --system ${toString installers} sops-secrets.target"];
+                ExecStart = ["${pkgs.runtimeShell} ${../check-secrets.sh} systemctl --system ${lib.optionalString (units.forUsers && installation.keysMountedLate) "--retry "}${toString (installers ++ ["sops-secrets.target"])}"];
               };
           };
         })

@@ -215,7 +215,10 @@ in rec {
   wantedMounts =
     unique (map (path: escape.mountUnit (mounts.of path).mountPoint)
       (lib.filter (path: mounts.onRemote path || mounts.onOptional path) readPaths));
-  readPaths = map mounts.resolved (map toString keyPaths ++ keyVariables (sops.environment // extraEnvironment) ++ filesOutsideStore);
+  readPaths = keys ++ map mounts.resolved filesOutsideStore;
+  keys = map mounts.resolved (map toString keyPaths ++ keyVariables (sops.environment // extraEnvironment));
+  # Secrets for users wait for no mount: see users.nix. With a key on one they fail, and are tried once more when it is there.
+  keysMountedLate = lib.any mounts.onLate keys;
   # What the configuration adds to the unit itself.
   extraEnvironment = lib.foldl' (all: added: all // lib.filterAttrs (_: lib.isString) added) {} ((definitionsOf "sops-install-secrets").values ["environment"]);
 

@@ -4,27 +4,35 @@
 //! the second the machine's. Every name is asked for once in a run: a thousand secrets of one owner would otherwise
 //! be a thousand questions to a directory server.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::{self, Group, User};
 
 use super::file::read_regular;
+use crate::diagnostic::{in_nix, nearest};
+use crate::manifest::KnownAccounts;
 use crate::plan::access::{Access, Account, Ownership};
 
 /// Groups that own the directories of the store, in order of preference: members may list names, not read secrets.
 const KEYS_GROUPS: [&str; 2] = ["keys", "nogroup"];
 
+const LOCAL_USERS: &str = "/etc/passwd";
 const LOCAL_GROUPS: &str = "/etc/group";
-/// Bytes of the file of local groups at most: one of a hundred thousand members has two million.
-const LOCAL_GROUPS_LIMIT: u64 = 64 << 20;
+/// Bytes of such a file at most: one of a hundred thousand members has two million.
+const LOCAL_LIMIT: u64 = 64 << 20;
+
+/// Unknown names that a suggestion is looked for, and names that each is compared with, at most: more would not be read,
+/// and a boot waits for them.
+const SUGGESTIONS: usize = 50;
+const COMPARED: usize = 10_000;
 
 /// Who answers for the names in the manifest.
 pub enum Accounts {
     /// The user and group databases of this machine.
-    System(SystemAccounts),
+    System(Box<SystemAccounts>),
     /// Nobody is asked: everything belongs to root, whatever the manifest says. For machines whose users do not exist
     /// yet.
     RootOnly,
@@ -36,7 +44,24 @@ pub enum Accounts {
 #[derive(Default)]
 pub struct SystemAccounts {
     answers: RefCell<HashMap<(Database, String), Result<u32, Reason>>>,
+    /// What may be meant by a name that does not exist, beside the names in local files.
+    known: KnownAccounts,
+    local_users: OnceCell<Vec<String>>,
+    local_groups: OnceCell<Vec<String>>,
+    suggestions: Suggestions,
 }
+
+/// The configuration, asked while the system is built: it has names, and no numbers.
+pub struct DeclaredAccounts<'p> {
+    known: &'p KnownAccounts,
+    users: HashSet<&'p str>,
+    groups: HashSet<&'p str>,
+    suggestions: Suggestions,
+}
+
+/// The nearest existing name to each unknown one.
+#[derive(Default)]
+struct Suggestions(RefCell<HashMap<(Database, String), Option<String>>>);
 
 /// Which database was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +75,8 @@ pub enum Database {
 pub enum Reason {
     #[error("it does not exist on this machine")]
     Unknown,
+    #[error("the configuration does not declare it")]
+    Undeclared,
     #[error("the lookup failed: {0}")]
     Failed(Errno),
 }
@@ -58,7 +85,13 @@ pub enum Reason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
     #[error("cannot find {database} '{name}': {reason}")]
-    Account { database: Database, name: String, reason: Reason },
+    Account {
+        database: Database,
+        name: String,
+        reason: Reason,
+        /// The name that may have been meant.
+        near: Option<String>,
+    },
     #[error(
         "cannot find a group for the secrets directory: group '{first}': {first_reason}; group '{second}': {second_reason}"
     )]
@@ -71,23 +104,53 @@ impl AccountError {
         matches!(self, Self::Account { reason: Reason::Unknown, .. })
     }
 
-    /// The one thing to do about it.
-    pub fn help(&self) -> &'static str {
-        match self {
-            Self::Account { reason: Reason::Unknown, .. } => {
-                "declare it in `users.users` or `users.groups`, or correct the secret's `owner` or `group`; with `neededForUsers`, only root can own a secret"
+    /// The one thing to do about it. `option` is that of the secret or template, where it is only one.
+    pub fn help(&self, option: Option<&str>) -> String {
+        let (database, name, reason, near) = match self {
+            Self::Account { database, name, reason, near } => {
+                (*database, name.as_str(), reason, near.as_deref())
             }
-            Self::Account { reason: Reason::Failed(_), .. } => {
-                "see why the user database does not answer, then activate again"
+            Self::KeysGroup { .. } => return "create the group `keys` (NixOS has it)".to_owned(),
+        };
+        let (by_name, by_number, accounts) = match database {
+            Database::Users => ("owner", "uid", "users"),
+            Database::Groups => ("group", "gid", "groups"),
+        };
+        let elsewhere = match reason {
+            Reason::Failed(_) => {
+                return format!("see why the {database} database does not answer, then activate again");
             }
-            Self::KeysGroup { .. } => "create the group `keys` (NixOS has it)",
+            Reason::Unknown => String::new(),
+            Reason::Undeclared => {
+                format!(", or add it to `sops.external.{accounts}` if it comes from elsewhere")
+            }
+        };
+        let field = |field| option.map_or_else(|| format!("`{field}`"), |option| format!("{option}.{field}"));
+        let wrong = field(by_name);
+        if name.is_empty() {
+            return format!("set {wrong} to the name of a {database}, or remove it");
+        }
+        // The highest means "leave it as it is" to the kernel.
+        if let Some(number) = name.parse::<u32>().ok().filter(|number| *number != u32::MAX) {
+            return format!(
+                "for the {database} with this number, set {} = {number} in place of {wrong}",
+                field(by_number)
+            );
+        }
+        match near {
+            Some(near) => format!(
+                "did you mean '{near}'? set {wrong} = {}, or declare '{name}' in `users.{accounts}`{elsewhere}",
+                in_nix(near)
+            ),
+            None => format!("correct {wrong}, or declare '{name}' in `users.{accounts}`{elsewhere}"),
         }
     }
 }
 
 impl Accounts {
-    pub fn system() -> Self {
-        Self::System(SystemAccounts::default())
+    /// `known` is where a name may come from that is not found.
+    pub fn system(known: &KnownAccounts) -> Self {
+        Self::System(Box::new(SystemAccounts { known: known.clone(), ..SystemAccounts::default() }))
     }
 
     /// Numeric owner and group of a secret.
@@ -113,7 +176,7 @@ impl Accounts {
         match self {
             Self::System(accounts) => {
                 // Unreadable is empty: then the name services are asked, which read it as well.
-                let local = read_regular(Path::new(LOCAL_GROUPS), LOCAL_GROUPS_LIMIT).unwrap_or_default();
+                let local = read_regular(Path::new(LOCAL_GROUPS), LOCAL_LIMIT).unwrap_or_default();
                 Ok(Ownership { uid: 0, gid: accounts.keys_group(local.expose())? })
             }
             Self::RootOnly => Ok(Ownership { uid: 0, gid: 0 }),
@@ -135,8 +198,22 @@ impl SystemAccounts {
                 database,
                 name: name.clone(),
                 reason,
+                near: if reason == Reason::Unknown { self.near(database, name) } else { None },
             }),
         }
+    }
+
+    fn near(&self, database: Database, name: &str) -> Option<String> {
+        let (path, local, known) = match database {
+            Database::Users => (LOCAL_USERS, &self.local_users, &self.known.users),
+            Database::Groups => (LOCAL_GROUPS, &self.local_groups, &self.known.groups),
+        };
+        // Without the file there is only nothing to suggest.
+        let local = local.get_or_init(|| {
+            local_names(read_regular(Path::new(path), LOCAL_LIMIT).unwrap_or_default().expose())
+        });
+        let names = local.iter().chain(known.iter().flatten()).map(String::as_str);
+        self.suggestions.near(database, name, names)
     }
 
     /// `local` is the text of the local groups. Both groups are local wherever they exist; to ask for one that does not
@@ -171,6 +248,65 @@ impl SystemAccounts {
         self.answers.borrow_mut().insert(key, answer);
         answer
     }
+}
+
+impl<'p> DeclaredAccounts<'p> {
+    pub fn new(known: &'p KnownAccounts) -> Self {
+        let set = |names: &'p Option<Vec<String>>| names.iter().flatten().map(String::as_str).collect();
+        Self {
+            known,
+            users: set(&known.users),
+            groups: set(&known.groups),
+            suggestions: Suggestions::default(),
+        }
+    }
+
+    /// What is wanted and not declared: nothing where not all names are known. Numbers need no declaration.
+    pub fn undeclared(&self, access: &Access) -> Vec<AccountError> {
+        let asked = [
+            (Database::Users, &access.owner, &self.known.users, &self.users),
+            (Database::Groups, &access.group, &self.known.groups, &self.groups),
+        ];
+        let undeclared = asked.into_iter().filter_map(|(database, account, known, declared)| {
+            let (Account::Named(name), Some(known)) = (account, known) else { return None };
+            if name == "root" || declared.contains(name.as_str()) {
+                return None;
+            }
+            let names = ["root"].into_iter().chain(known.iter().map(String::as_str));
+            let near = self.suggestions.near(database, name, names);
+            Some(AccountError::Account { database, name: name.clone(), reason: Reason::Undeclared, near })
+        });
+        undeclared.collect()
+    }
+}
+
+impl Suggestions {
+    fn near<'n>(
+        &self,
+        database: Database,
+        name: &str,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Option<String> {
+        let mut found = self.0.borrow_mut();
+        let key = (database, name.to_owned());
+        if !found.contains_key(&key) && found.len() >= SUGGESTIONS {
+            return None;
+        }
+        // What the configuration declares may be absent from the machine all the same.
+        let others = names.take(COMPARED).filter(|other| *other != name);
+        found.entry(key).or_insert_with(|| nearest(name, others).map(ToOwned::to_owned)).clone()
+    }
+}
+
+/// The names in the text of passwd(5) or group(5), of lines that are an account's for certain.
+fn local_names(text: &[u8]) -> Vec<String> {
+    let name = |line: &[u8]| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let name = std::str::from_utf8(fields.next()?).ok()?;
+        std::str::from_utf8(fields.nth(1)?).ok()?.parse::<u32>().ok()?;
+        Some(name.to_owned())
+    };
+    text.split(|byte| *byte == b'\n').filter_map(name).take(COMPARED).collect()
 }
 
 /// The number of a group in the text of group(5).
@@ -240,7 +376,7 @@ mod tests {
 
     #[test]
     fn names_become_numbers_and_numbers_stay_as_they_are() {
-        let accounts = Accounts::system();
+        let accounts = Accounts::system(&KnownAccounts::default());
         let root = accounts.resolve(&access(named("root"), named("root")));
         assert_eq!(root, Ok(Ownership { uid: 0, gid: 0 }));
         let nobody_has_these = accounts.resolve(&access(Account::Id(4_000_001), Account::Id(4_000_002)));
@@ -249,7 +385,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_named_with_its_database_each_time_it_is_asked_for() {
-        let accounts = Accounts::system();
+        let accounts = Accounts::system(&KnownAccounts::default());
         let unknown_user = access(named("no-such-user"), named("root"));
         let unknown_group = access(named("root"), named("no-such-group"));
         for _ in 0..2 {
@@ -264,12 +400,130 @@ mod tests {
         }
     }
 
+    fn account_error(database: Database, name: &str, reason: Reason, near: Option<&str>) -> AccountError {
+        AccountError::Account { database, name: name.to_owned(), reason, near: near.map(ToOwned::to_owned) }
+    }
+
+    #[test]
+    fn the_help_names_what_to_change_and_nothing_of_the_other_database() {
+        let help =
+            |database, name, reason, near, option| account_error(database, name, reason, near).help(option);
+        let (users, groups) = (Database::Users, Database::Groups);
+        let (secret, template) = (Some("sops.secrets.\"a\""), Some("sops.templates.\"a\""));
+        for (found, expected) in [
+            (
+                help(users, "posgres", Reason::Unknown, Some("postgres"), secret),
+                "did you mean 'postgres'? set sops.secrets.\"a\".owner = \"postgres\", or declare 'posgres' in `users.users`",
+            ),
+            (
+                help(groups, "posgres", Reason::Unknown, None, template),
+                "correct sops.templates.\"a\".group, or declare 'posgres' in `users.groups`",
+            ),
+            (
+                help(users, "posgres", Reason::Unknown, None, None),
+                "correct `owner`, or declare 'posgres' in `users.users`",
+            ),
+            (
+                help(groups, "posgres", Reason::Undeclared, None, secret),
+                "correct sops.secrets.\"a\".group, or declare 'posgres' in `users.groups`, or add it to `sops.external.groups` if it comes from elsewhere",
+            ),
+            // What Nix would take for something else than the name.
+            (
+                help(users, "a", Reason::Unknown, Some("${b}\"\\"), None),
+                r#"did you mean '${b}"\'? set `owner` = "\${b}\"\\", or declare 'a' in `users.users`"#,
+            ),
+            // Numbers are not names, and no name cannot be declared.
+            (
+                help(users, "1000", Reason::Unknown, Some("100"), secret),
+                "for the user with this number, set sops.secrets.\"a\".uid = 1000 in place of sops.secrets.\"a\".owner",
+            ),
+            (
+                help(groups, "", Reason::Undeclared, None, secret),
+                "set sops.secrets.\"a\".group to the name of a group, or remove it",
+            ),
+            (
+                help(groups, "app", Reason::Failed(Errno::EIO), None, secret),
+                "see why the group database does not answer, then activate again",
+            ),
+        ] {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn names_are_only_taken_from_lines_of_accounts() {
+        let text = b"root:x:0:0::/root:/bin/sh\nSECRET\nSECRET:x\n+::::::\n+@net:x::\nSECRET:x:y:\n\nn\xff:x:1:\nalice:x:7:";
+        assert_eq!(local_names(text), ["root", "alice"]);
+        let many = "alice:x:7:\n".repeat(COMPARED + 5);
+        assert_eq!(local_names(many.as_bytes()).len(), COMPARED);
+    }
+
+    #[test]
+    fn a_suggestion_is_of_the_same_database_and_never_the_name_itself() {
+        let known = KnownAccounts {
+            users: Some(vec!["postgres".to_owned(), "posgres".to_owned()]),
+            groups: Some(vec!["postgrey".to_owned()]),
+        };
+        let accounts = SystemAccounts { known, ..SystemAccounts::default() };
+        accounts.local_users.set(vec!["grafana".to_owned()]).unwrap();
+        accounts.local_groups.set(vec!["grafanas".to_owned()]).unwrap();
+        assert_eq!(accounts.near(Database::Users, "posgres").as_deref(), Some("postgres"));
+        assert_eq!(accounts.near(Database::Groups, "posgrey").as_deref(), Some("postgrey"));
+        assert_eq!(accounts.near(Database::Users, "garfana").as_deref(), Some("grafana"));
+        assert_eq!(accounts.near(Database::Groups, "grafana").as_deref(), Some("grafanas"));
+        assert_eq!(accounts.near(Database::Users, "something-else"), None);
+    }
+
+    #[test]
+    fn only_the_first_unknown_names_are_compared_with_others_and_each_once() {
+        let suggestions = Suggestions::default();
+        for index in 0..SUGGESTIONS {
+            let near =
+                suggestions.near(Database::Users, &format!("service-{index}"), ["service"].into_iter());
+            assert_eq!(near.as_deref(), Some("service"));
+        }
+        assert_eq!(suggestions.near(Database::Users, "servce", ["service"].into_iter()), None);
+        let again = suggestions.near(Database::Users, "service-1", std::iter::empty());
+        assert_eq!(again.as_deref(), Some("service"));
+        let suggestions = Suggestions::default();
+        let late = std::iter::repeat_n("x", COMPARED).chain(["names"]);
+        assert_eq!(suggestions.near(Database::Users, "name", late), None);
+    }
+
+    #[test]
+    fn undeclared_are_names_alone_and_only_where_all_are_known() {
+        let names = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
+        let known = KnownAccounts { users: names(&["postgres"]), groups: names(&["postgrey"]) };
+        let undeclared = |known: &KnownAccounts, owner, group| {
+            DeclaredAccounts::new(known).undeclared(&access(owner, group))
+        };
+        let both = || (named("posgres"), named("posgres"));
+        assert_eq!(
+            undeclared(&known, both().0, both().1),
+            [
+                account_error(Database::Users, "posgres", Reason::Undeclared, Some("postgres")),
+                account_error(Database::Groups, "posgres", Reason::Undeclared, Some("postgrey")),
+            ]
+        );
+        assert_eq!(undeclared(&known, named("postgres"), named("root")), []);
+        assert_eq!(undeclared(&known, Account::Id(7), Account::Id(7)), []);
+        let rot = undeclared(&known, named("rot"), named("root"));
+        assert_eq!(rot, [account_error(Database::Users, "rot", Reason::Undeclared, Some("root"))]);
+        let only_users = KnownAccounts { groups: None, ..known };
+        assert_eq!(undeclared(&only_users, named("postgres"), both().1), []);
+        assert_eq!(undeclared(&KnownAccounts::default(), both().0, both().1), []);
+        assert_eq!(
+            undeclared(&KnownAccounts { users: names(&[]), groups: None }, both().0, both().1).len(),
+            1
+        );
+    }
+
     #[test]
     fn a_user_and_a_group_of_one_name_are_not_confused() {
         let accounts = SystemAccounts::default();
         accounts.answers.borrow_mut().insert((Database::Users, "both".to_owned()), Ok(1));
         accounts.answers.borrow_mut().insert((Database::Groups, "both".to_owned()), Ok(2));
-        let resolved = Accounts::System(accounts).resolve(&access(named("both"), named("both")));
+        let resolved = Accounts::System(Box::new(accounts)).resolve(&access(named("both"), named("both")));
         assert_eq!(resolved, Ok(Ownership { uid: 1, gid: 2 }));
     }
 

@@ -153,7 +153,7 @@ fn machine(
     let accounts = match (plan.user_mode, asked.ignore_passwd) {
         (true, _) => Accounts::CurrentUser,
         (false, true) => Accounts::RootOnly,
-        (false, false) => Accounts::system(),
+        (false, false) => Accounts::system(&plan.accounts),
     };
     let activation = unit.as_ref().and_then(Unit::activation).unwrap_or_else(|| activation(asked));
     let memory = run::memory(plan, state.as_deref());

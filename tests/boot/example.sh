@@ -110,8 +110,8 @@ new_root() {
     # What is logged while it goes down is read after that.
     mkdir -p -- "$1/etc/boot-test" "$1/var/log/journal" "$1/nix/store/HASH-sops-activate/bin"
     install -m 0755 -- "$program" "$1/nix/store/HASH-sops-activate/bin/sops-install-secrets"
-    install -m 0644 -- "$repository/nix/generate-age-key.sh" "$1/nix/store/HASH-generate-age-key.sh"
-    local package
+    local package script
+    for script in generate-age-key check-secrets; do install -m 0644 -- "$repository/nix/$script.sh" "$1/nix/store/HASH-$script.sh"; done
     for package in age coreutils systemd; do ln -s -- /usr "$1/nix/store/HASH-$package"; done
     printf '5c9cf6b4d7c947f3b1b0a1cd12b7a5f6\n' >"$1/etc/machine-id"
 }

@@ -33,7 +33,7 @@ exposed() {
 exposed_user() {
     local unit=/of/$1/sops-nix.service
     mkdir -p -- "$root/of/$1"
-    user_unit_of "$golden/$1.json" >"$root$unit"
+    user_unit_of "$golden/$1.json" sops-nix >"$root$unit"
     exposure_of "$1" "$unit" "$2" --user
 }
 

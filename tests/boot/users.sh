@@ -111,10 +111,10 @@ make_user_server() {
     for user in alice carol; do chroot "$container" chown -R $user:$user /home/$user; done
 }
 
-# install_home GOLDEN DIRECTORY FILTER: home-manager's unit, as home-manager writes it, with its script and manifest in the store, and the
+# install_home GOLDEN DIRECTORY FILTER: home-manager's units, as home-manager writes them, with the script and the manifest in the store, and the
 # script that home-manager runs when it activates
 install_home() {
-    local system manifest script store=$container/nix/store
+    local system manifest script unit kind target store=$container/nix/store
     system=$(jq "$3" "$1")
     mkdir -p -- "$2/default.target.wants"
     manifest=/nix/store/$(jq .manifest.content <<<"$system" | sha256sum | cut -c 1-32)-manifest.json
@@ -124,18 +124,20 @@ install_home() {
     printf '#!/bin/bash\n' >"$container$script"
     jq -r '.script[]' <<<"$system" | sed "s#/nix/store/HASH-manifest.json#$manifest#" >>"$container$script"
     chmod +x "$container$script"
-    user_unit_of /dev/stdin <<<"$system" |
-        sed "s#/nix/store/HASH-sops-nix-user#$script#" >"$2/sops-nix.service"
-    jq -r '.units["sops-nix"].Install.WantedBy[]' <<<"$system" | while read -r target; do
-        mkdir -p -- "$2/$target.wants"
-        ln -sfn -- ../sops-nix.service "$2/$target.wants/sops-nix.service"
+    jq -r '.units + .targets | keys[]' <<<"$system" | while read -r unit; do
+        kind=$(jq -r --arg unit "$unit" 'if .targets | has($unit) then "target" else "service" end' <<<"$system")
+        user_unit_of /dev/stdin "$unit" <<<"$system" | sed "s#/nix/store/HASH-sops-nix-user#$script#" >"$2/$unit.$kind"
+        jq -r --arg unit "$unit" '(.units + .targets)[$unit].Install.WantedBy[]' <<<"$system" | while read -r target; do
+            mkdir -p -- "$2/$target.wants"
+            ln -sfn -- "../$unit.$kind" "$2/$target.wants/$unit.$kind"
+        done
     done
     { echo 'set -eu' && jq -r '.activation["sops-nix"].data[]' <<<"$system"; } >"$2/activate"
 }
 
-# user_unit_of GOLDEN: the text of home-manager's unit
+# user_unit_of GOLDEN UNIT: the text of a unit of home-manager
 user_unit_of() {
-    jq -r '.units["sops-nix"] | to_entries[] | "[\(.key)]", (.value | to_entries[] | .key as $key | .value
+    jq -r --arg unit "$2" '(.units + .targets)[$unit] | to_entries[] | "[\(.key)]", (.value | to_entries[] | .key as $key | .value
         | if type == "array" then .[] else . end | "\($key)=\(.)")' "$1"
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
+use sops_activate::manifest::KnownAccounts;
 use sops_activate::plan::access::{Access, Account, Mode, Ownership};
 use sops_activate::plan::name::Name;
 use sops_activate::system::accounts::Accounts;
@@ -128,7 +129,7 @@ fn tell(line: &str) {
 
 fn resolve_group(name: String) -> Result<String, String> {
     let access = Access { mode: Mode(0o440), owner: Account::Id(0), group: Account::Named(name) };
-    let resolved = Accounts::system().resolve(&access);
+    let resolved = Accounts::system(&KnownAccounts::default()).resolve(&access);
     resolved.map(|ownership| ownership.gid.to_string()).map_err(|error| error.to_string())
 }
 

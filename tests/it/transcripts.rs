@@ -194,9 +194,11 @@ impl Case {
             let mut inside = Command::new("unshare");
             // The one group of the namespace is root's.
             machine.write("group", "root:x:0:\nkeys:x:0:\n");
+            machine.write("passwd", "root:x:0:0::/root:/bin/sh\npostgres:x:71:71::/var/empty:/bin/sh\n");
             // The state that an activation leaves is not to reach the tester's own machine.
-            let script = "mount --bind \"$0\" /etc/group && mount -t tmpfs none /var/lib && exec \"$@\"";
-            inside.args(["--map-root-user", "--mount", "--", "sh", "-c", script]).arg(machine.path("group"));
+            let script = "mount --bind \"$0/group\" /etc/group && mount --bind \"$0/passwd\" /etc/passwd && \
+                          mount -t tmpfs none /var/lib && exec \"$@\"";
+            inside.args(["--map-root-user", "--mount", "--", "sh", "-c", script]).arg(machine.path(""));
             inside.arg(PROGRAM).args(command.get_args());
             command = inside;
         }
@@ -606,6 +608,9 @@ fn places() -> Vec<Case> {
         some_fail("on-failure-unknown", "ignore"),
         system("owner-unknown", json!({"owner": "no-such-user", "group": "root"})),
         system("group-unknown", json!({"owner": "root", "group": "no-such-group"})),
+        system("owner-nearly-right", json!({"owner": "posgres", "group": "root"})),
+        system("group-nearly-right", json!({"owner": "root", "group": "kesy"})),
+        system("owner-is-a-number", json!({"owner": "1000", "group": "root"})),
         Case::new("path-blocked-by-a-directory", |machine| {
             machine.copy("vectors/c-ok.enc.yaml", "secrets.yaml");
             machine.copy("vectors/age-keys.txt", "age.txt");
@@ -746,6 +751,31 @@ fn checks_of_files() -> Vec<Case> {
     ]
 }
 
+/// Two secrets and a template with owners and groups, some of which the configuration does not declare.
+fn undeclared() -> Value {
+    let owned = |owner: &str, group: &str| {
+        let mut secret = secret(&format!("{owner}-{group}"), "a", "secrets.yaml");
+        secret["owner"] = json!(owner);
+        secret["group"] = json!(group);
+        secret
+    };
+    let by_number = |uid: u32| {
+        let mut secret = secret("by-number", "a", "secrets.yaml");
+        secret["uid"] = json!(uid);
+        secret
+    };
+    json!({
+        "secrets": [owned("posgres", "posgres"), owned("postgres", "root"), owned("ldap-alice", "keys"), by_number(7)],
+        "templates": [{"name": "app.conf", "mode": "0400", "content": "x", "owner": "1000", "group": "nginy"}],
+        "placeholderBySecretName": {
+            "posgres-posgres": "<1>", "postgres-root": "<2>", "ldap-alice-keys": "<3>", "by-number": "<4>",
+        },
+        "accounts": {"users": ["nginx", "postgres"], "groups": ["keys", "nginx", "postgres"]},
+        "userMode": false,
+        "secretsMountPoint": "/run/secrets.d",
+    })
+}
+
 /// The same, of what no sops file is read for.
 fn checks_of_plans() -> Vec<Case> {
     const UNKNOWN: &str =
@@ -762,6 +792,7 @@ fn checks_of_plans() -> Vec<Case> {
     };
     vec![
         plan("check-bad-mode", json!({"secrets": [set("db/password", "mode", "u=r")]})),
+        plan("check-owners-not-declared", undeclared()),
         plan("check-unknown-format", json!({"secrets": [set("db/password", "format", "toml")]})),
         plan("check-escaping-name", json!({"secrets": [simple("../escape")]})),
         plan("check-duplicate-names", json!({"secrets": [simple("token"), simple("token")]})),
@@ -956,6 +987,34 @@ fn a_mapping_and_a_list_pass_the_check_as_a_value_does() {
             assert!(done.status.success() && done.stderr.is_empty(), "{key}: {done:?}");
         }
     }
+}
+
+#[test]
+fn owners_are_checked_where_the_activation_looks_for_them_and_all_are_declared() {
+    let checked = |flags: &[&'static str], fields: Value| {
+        let machine = Machine::new();
+        let mut manifest = undeclared();
+        for (name, value) in fields.as_object().unwrap() {
+            manifest[name] = value.clone();
+        }
+        machine.manifest(manifest);
+        output(
+            machine
+                .command("sops-activate", &[flags, &["-check-mode=manifest", "DIR/manifest.json"]].concat()),
+        )
+    };
+    let passes = |flags: &[&'static str], fields: Value| {
+        let done = checked(flags, fields);
+        done.status.success() && done.stderr.is_empty()
+    };
+    let declared = json!({"users": ["nginx", "postgres", "posgres", "ldap-alice", "1000"], "groups": ["posgres", "keys", "nginy"]});
+    assert!(!passes(&[], json!({})));
+    assert!(!passes(&[], json!({"accounts": {"users": []}})));
+    assert!(passes(&[], json!({"accounts": declared})));
+    assert!(passes(&[], json!({"accounts": null})));
+    assert!(passes(&[], json!({"accounts": {"users": null}})));
+    assert!(passes(&["-ignore-passwd"], json!({})));
+    assert!(passes(&[], json!({"userMode": true})));
 }
 
 /// Without a private key anywhere.

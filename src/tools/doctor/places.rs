@@ -49,11 +49,11 @@ pub fn owners(files: &[File], accounts: &Accounts, findings: &mut Findings) -> V
     let is_well = unknown.is_empty();
     for (error, titles) in unknown {
         let wanted = format!("wanted by {}", listed(&titles));
-        let problem = Diagnostic::new(error.to_string()).note(wanted).help(error.help());
+        let problem = Diagnostic::new(error.to_string()).note(wanted).help(error.help(None));
         findings.problem_of(Area::Owners, &account(&error), problem);
     }
     if let Err(error) = accounts.directories() {
-        findings.problem(Area::Owners, Diagnostic::new(error.to_string()).help(error.help()));
+        findings.problem(Area::Owners, Diagnostic::new(error.to_string()).help(error.help(None)));
     } else if is_well {
         findings.ok(Area::Owners, "every owner and group exists".to_owned());
     }

@@ -190,8 +190,7 @@ fn places() -> Vec<Case> {
                 let owned = |name| with(secret(name, "api_key"), json!({"owner": "grafana"}));
                 manifest(&[secret("api-key", "api_key"), owned("dashboard"), owned("mail")], &[])
             },
-            last_line: "to do: declare it in `users.users` or `users.groups`, or correct the secret's `owner` or \
-                        `group`; with `neededForUsers`, only root can own a secret (user 'grafana')",
+            last_line: "to do: correct `owner`, or declare 'grafana' in `users.users` (user 'grafana')",
         },
         Case {
             name: "store-not-a-ramfs",
