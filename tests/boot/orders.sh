@@ -11,7 +11,7 @@
 
 readonly orders=$work/orders recorded=$here/orders-of-sops-nix.tsv
 # Kinds that add nothing that has to be late: with these, secrets come before sysinit.target.
-readonly early_kinds=' nothing early advice-early before-local-fs exec-start-pre pre-start post-start path late-key late-sops-file late-environment late-link service-of-socket users-early '
+readonly early_kinds=' nothing early advice-early before-local-fs exec-start-pre pre-start post-start path late-key late-sops-file late-environment late-link users-early '
 # Kinds that are booted with every way to make users, and with the newer systemd.
 readonly mode_kinds='nothing wanted-by requires socket transitive late-key users users-early unknown unknown-for-users'
 # So many boots of a unit that the evaluation cannot see: systemd goes by a hash when it chooses which job to delete.
@@ -82,7 +82,8 @@ order_boots() {
         [[ -z ${ORDERS-} || " $ORDERS " == *" $kind "* ]] || continue
         case $kind in
         unknown | unknown-for-users)
-            for number in $(seq "$unknown_boots"); do
+            # With the units of sops-nix there is no cycle.
+            for number in $(seq "$([[ $1 == ours ]] && echo "$unknown_boots" || echo 1)"); do
                 order_job "$1" "$mode" "$file" "$orders/root" "$kind-before" "$number"
                 order_job "$1" "$mode" "$file" "$orders/root" "$kind-wants" "$number"
             done
@@ -254,4 +255,44 @@ judge_orders() {
         if [[ $kind != unknown* ]]; then check "$name: no ordering cycle" "$deleted" ''; fi
         if [[ -z $theirs_failed && -n $theirs_outcome ]]; then check "$name: no failed unit, as with sops-nix" "$units" ''; fi
     done < <(tr '\t' '\037' <"$orders/ours.tsv")
+}
+
+# write_order_table: the table of docs/reference/boot-order.md, between its marks
+write_order_table() {
+    local page=$repository/docs/reference/boot-order.md kind mode described
+    {
+        sed '/^<!-- table -->$/q' "$page"
+        printf '\n| what the configuration adds | | sops-nix | here | a job deleted here | warned at build |\n|---|---|---|---|---|---|\n'
+        cut -f 1,2 "$orders/ours.tsv" | sort -u | while IFS=$'\t' read -r kind mode; do
+            printf '| %s | %s | %s | %s | %s | %s |\n' "$(described_kind "$kind" "$mode")" "${mode/-newer/, systemd 257}" \
+                "$(outcomes sops-nix "$kind" "${mode%-newer}" 3)" "$(outcomes ours "$kind" "$mode" 3)" "$(deletions "$kind" "$mode")" \
+                "$(outcomes ours "$kind" "$mode" 6 | sed 's/^0$//; s/^[1-9].*/yes/')"
+        done
+        printf '\n'
+        sed -n '/^<!-- end of the table -->$/,$p' "$page"
+    } >"$orders/page.md"
+    cp -- "$orders/page.md" "$page"
+}
+
+# outcomes SIDE KIND MODE COLUMN: what came of it, each once; of several boots with how often
+outcomes() {
+    awk -F '\t' -v kind="$2" -v mode="$3" -v column="$4" '$1 == kind && $2 == mode { print $column }' "$orders/$1.tsv" | sort | uniq -c |
+        awk '{ count = $1; sub(/^ *[0-9]+ ?/, ""); text[NR] = $0; counts[NR] = count; all += count }
+            END { for (i = 1; i <= NR; i++) printf "%s%s%s", (i > 1 ? "; " : ""), text[i], (NR > 1 ? " (" counts[i] " of " all ")" : "") }'
+}
+
+deletions() {
+    awk -F '\t' -v kind="$1" -v mode="$2" '$1 == kind && $2 == mode && $4 != "" { n++ } $1 == kind && $2 == mode { all++ }
+        END { if (n) print (all > 1 ? n " of " all : "yes") }' "$orders/ours.tsv"
+}
+
+# described_kind KIND MODE: the first sentence of its configuration
+described_kind() {
+    local file=$repository/tests/nix/configurations/order-$1.nix
+    case $1,$2 in
+    *,home-manager) file=${file/order-/home-order-} ;;
+    unknown*) file=${file%-before.nix} file=${file%-wants.nix}.nix file=${file/.nix.nix/.nix} ;;
+    esac
+    sed -n '1s/^# //p' "$file" | sed 's/|/\\|/g' | tr -d '\n'
+    printf ' (`%s`)' "$1"
 }
