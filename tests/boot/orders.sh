@@ -20,6 +20,8 @@ readonly unknown_boots=5
 orders() {
     local side sides=(ours)
     title 'what comes before the installer'
+    # An earlier run may have been stopped in the middle.
+    { grep -o " $orders/boots/[^ ]*" /proc/mounts || true; } | { xargs --no-run-if-empty umount || true; }
     rm -rf --one-file-system -- "$orders"
     mkdir -p -- "$orders/rows"
     "$repository/tests/nix/orders/evaluate" "$orders/ours" "$repository/nix/nixos" "$repository/nix/home-manager"
