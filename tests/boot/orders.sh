@@ -44,6 +44,10 @@ orders() {
         cp -- "$orders/sops-nix.tsv" "$recorded"
     fi
     judge_orders
+    if [[ -z ${ORDERS-} ]]; then
+        order_vm wanted-by wanted-by
+        order_vm unknown unknown-before
+    fi
     if [[ -n ${ORDERS_WRITE-} ]]; then write_order_table; fi
 }
 
@@ -139,6 +143,22 @@ order_boot() {
     home-manager) while IFS=: read -r user _ uid _; do user_row "$3"; done <"$boot/upper/etc/boot-test/users" ;;
     *) order_row "$@" ;;
     esac >"$row"
+}
+
+# order_vm CONFIGURATION KIND: in a virtual machine, with a kernel of its own
+order_vm() {
+    local tree=$orders/vm
+    title "a virtual machine: $2"
+    rm -rf --one-file-system -- "$tree"
+    cp -a --reflink=auto -- "$orders/root" "$tree"
+    "$here/install-system" "$orders/ours/unit/$1.json" "$tree"
+    case $2 in unknown-*) cp -a -- "$here/guest-orders/unknown/${2#unknown-}/." "$tree/etc/systemd/system/" ;; esac
+    make_image "$tree" "$work/order.img"
+    restart_vm "$work/order.img"
+    await_vm end
+    end_vm
+    is "$2, virtual machine: the secret is installed" secret "$wanted"
+    is "$2, virtual machine: no failed unit" failed ''
 }
 
 # What systemd says of cycles, in the journal of a boot and of its shutdown: the jobs that it deleted.
