@@ -114,6 +114,7 @@ order_boot() {
     local boot=$orders/boots/$name row=$orders/rows/$1/$2-$5-$6 status=0
     local tree=$boot/tree
     mkdir -p -- "$boot"/{upper,work,tree,result}
+    enter_cgroup "$name"
     mount -t overlay overlay -o "lowerdir=$4,upperdir=$boot/upper,workdir=$boot/work" "$tree"
     case $2 in
     home-manager) install_order_users "$3" ;;
@@ -137,12 +138,34 @@ order_boot() {
         -- --log-target=console --log-color=no \
         </dev/null >"$boot/container.log" 2>&1 || status=$?
     umount -- "$tree"
+    leave_cgroup "$name"
     fact=()
     if [[ -e $boot/result/facts ]]; then read_facts <"$boot/result/facts"; fi
     case $2 in
     home-manager) while IFS=: read -r user _ uid _; do user_row "$3"; done <"$boot/upper/etc/boot-test/users" ;;
     *) order_row "$@" ;;
     esac >"$row"
+}
+
+# enter_cgroup NAME: two containers in one control group would end each other's services
+enter_cgroup() {
+    local root
+    for root in /sys/fs/cgroup{,/systemd,/unified}; do
+        if [[ -e $root/cgroup.procs ]]; then
+            mkdir -p -- "$root/boot-test-$1"
+            printf '%s\n' "$BASHPID" >"$root/boot-test-$1/cgroup.procs"
+        fi
+    done
+}
+
+leave_cgroup() {
+    local root
+    for root in /sys/fs/cgroup{,/systemd,/unified}; do
+        if [[ -e $root/boot-test-$1 ]]; then
+            printf '%s\n' "$BASHPID" >"$root/cgroup.procs"
+            find "$root/boot-test-$1" -depth -type d -exec rmdir -- {} + 2>/dev/null || true
+        fi
+    done
 }
 
 # order_vm CONFIGURATION KIND: in a virtual machine, with a kernel of its own
