@@ -20,7 +20,7 @@
       option = secretOption name;
       inherit (secret) path;
       place =
-        if secret.neededForUsers or false
+        if forUsers secret
         then "for users: ${secret.name}"
         else secret.name;
     })
@@ -28,7 +28,10 @@
     ++ lib.mapAttrsToList (name: template: {
       option = templateOption name;
       inherit (template) path;
-      place = "rendered/${template.name}";
+      place =
+        if forUsers template
+        then "for users: rendered/${template.name}"
+        else "rendered/${template.name}";
     })
     sops.templates;
 
@@ -79,34 +82,53 @@
   # What is needed for users is in a manifest of its own, and rendered before all else is there.
   forUsers = file: file.neededForUsers or false;
 
-  # Secrets with their placeholders in templates, out of the pairs that `counts` asks for: searching all would take long. Only in
-  # `content`; what a `file` says is not known before it is built.
-  uses = counts:
-    lib.concatLists (lib.mapAttrsToList (
-        template: into:
-          lib.concatMap (
-            secret: let
-              texts = [sops.placeholder.${secret} sops.placeholderJson.${secret} sops.placeholderShell.${secret}];
-            in
-              lib.optional (counts sops.secrets.${secret} into && lib.any (text: lib.hasInfix (toString text) into.content) texts)
-              {inherit secret template;}
-          ) (lib.attrNames sops.secrets)
-      )
-      sops.templates);
-  tooEarly = uses (secret: template: forUsers template && !forUsers secret);
-  tooLate = uses (secret: template: forUsers secret && !forUsers template);
+  # Most texts that stand for a secret have one form. So a template is searched for that, rather than for every secret; only a text that a
+  # configuration has set in `sops.placeholder` has to be searched for alone.
+  mark = "(<SOPS:[0-9a-f]{64}:(PLACEHOLDER|JSON|SHELL)>)";
+  isMark = {text, ...}: builtins.match mark text != null;
+  texts =
+    lib.concatMap (
+      secret:
+        map (text: {
+          inherit secret;
+          text = builtins.unsafeDiscardStringContext (toString text);
+        }) [sops.placeholder.${secret} sops.placeholderJson.${secret} sops.placeholderShell.${secret}]
+    )
+    (lib.attrNames sops.secrets);
+  byMark = lib.groupBy ({text, ...}: text) (lib.filter isMark texts);
+  otherTexts = lib.filter (text: !isMark text) texts;
+  standsIn = content:
+    lib.concatMap (part: lib.optionals (lib.isList part) (byMark.${lib.head part} or [])) (builtins.split mark content)
+    # Not lib.hasInfix, whose regular expression needs a stack as deep as the content is long.
+    ++ lib.filter ({text, ...}: lib.replaceStrings [text] [""] content != content) otherTexts;
+  secretsOf = found: lib.attrNames (lib.groupBy ({secret, ...}: secret) found);
+
+  # What stands in each template, where that matters. Only in `content`; what a `file` says is not known before it is built.
+  whole = secret: secret.format == "binary" && !secret.trimTrailingNewline;
+  found = let
+    all = lib.any (secret: forUsers secret || whole secret) (lib.attrValues sops.secrets);
+  in
+    lib.mapAttrs (_: template: standsIn template.content) (
+      lib.filterAttrs (_: template: all || forUsers template) sops.templates
+    );
+  # Pairs of a template and a secret, of what `select` leaves.
+  pairs = select:
+    lib.concatLists (
+      lib.mapAttrsToList (template: found: map (secret: {inherit secret template;}) (secretsOf (select sops.templates.${template} found))) found
+    );
+  tooEarly = pairs (template: lib.filter ({secret, ...}: forUsers template && !forUsers sops.secrets.${secret}));
+  tooLate = pairs (template: lib.filter ({secret, ...}: !forUsers template && forUsers sops.secrets.${secret}));
 
   # The bytes of a whole file, which mostly end in a newline, amid a line.
-  broken = lib.filter ({
-    secret,
-    template,
-  }: let
-    text = toString sops.placeholder.${secret};
-    alone = line: lib.replaceStrings [" "] [""] line == text;
+  broken = pairs (template: found: let
+    bare = {
+      secret,
+      text,
+    }:
+      whole sops.secrets.${secret} && text == builtins.unsafeDiscardStringContext (toString sops.placeholder.${secret});
+    amid = line: lib.filter (found: bare found && lib.replaceStrings [" "] [""] line != found.text) (standsIn line);
   in
-    lib.any (line: lib.hasInfix text line && !alone line) (lib.splitString "\n" sops.templates.${template}.content)) (
-    uses (secret: template: secret.format == "binary" && !secret.trimTrailingNewline && !template.trimTrailingNewline)
-  );
+    lib.optionals (!template.trimTrailingNewline && lib.any bare found) (lib.concatMap amid (lib.splitString "\n" template.content)));
 
   # Where a file is without a path of its own, or somebody else's.
   inStore = path: lib.any (directory: isBelow directory path) installedDirectories;
@@ -146,7 +168,7 @@ in {
         message = ''
           No key is there before the secrets that it is to open:
           ${lib.concatMapStringsSep "\n" (key: "- ${explain key}") circular}
-          Name a key that is on the disk of the machine by itself, for example its SSH host key.
+          Name a key that is on the disk of the machine already, for example its SSH host key.
         '';
       }
       {
@@ -158,8 +180,9 @@ in {
             template,
           }: "- ${templateOption template}.content has the placeholder of ${secretOption secret}, which has neededForUsers = true")
           tooLate}
-          Add a second secret of the same key without neededForUsers, and use its placeholder:
-            sops.secrets.<name> = { key = "<key of the first>"; };
+          Add a second secret of the same value without neededForUsers, and use its placeholder:
+          ${lib.concatMapStringsSep "\n" (secret: "  ${secretOption "${secret}-again"} = { inherit (config.${secretOption secret}) sopsFile format key extractKey; };")
+            (lib.unique (map ({secret, ...}: secret) tooLate))}
         '';
       }
       {
@@ -169,9 +192,9 @@ in {
           ${lib.concatMapStringsSep "\n" ({
             secret,
             template,
-          }: "- ${templateOption template}.content has the placeholder of ${secretOption secret}, which has not neededForUsers = true")
+          }: "- ${templateOption template}.content has the placeholder of ${secretOption secret}, which does not have neededForUsers = true")
           tooEarly}
-          Set it for the secret, or add a second one of the same key with it, and use its placeholder.
+          Set it for the secret, or add a second one of the same value with it, and use its placeholder.
         '';
       }
     ]

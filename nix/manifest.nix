@@ -17,6 +17,8 @@
   validationPackage,
   # For messages about what this host could open.
   hostName ? "",
+  # The names of all users and groups of this host, where they are known and a file has another owner or group; or null.
+  accounts ? null,
 }: let
   manifest =
     {
@@ -39,7 +41,9 @@
       hostRecipients = [];
       hostName = "";
       dummySecrets = false;
+      accounts = null;
     } {
+      inherit accounts;
       inherit (sops) onFailure;
       hostRecipients = sops.hostRecipients or [];
       hostName = lib.optionalString ((sops.hostRecipients or []) != []) hostName;

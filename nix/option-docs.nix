@@ -90,6 +90,10 @@
       title = "OpenPGP keys";
       prefix = "sops.gnupg";
     }
+    {
+      title = "What the configuration does not declare";
+      prefix = "sops.external";
+    }
   ];
   within = prefix: name: name == prefix || hasPrefix "${prefix}." name;
   visible = filter isVisible names;

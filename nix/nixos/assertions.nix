@@ -9,9 +9,10 @@
   sops = config.sops;
   installation = import ./installation.nix {inherit config lib options pkgs;};
   mounts = import ./mounts.nix {inherit config lib;};
-  credentials = import ./credential-services.nix {inherit config lib unknownUnits;};
+  accounts = import ./accounts.nix {inherit config lib options;};
+  credentials = import ./credential-services.nix {inherit config lib options;};
   unknownUnits = import ./unknown-units.nix {inherit config lib;};
-  inherit (installation) anyForUsers linkPaths machine scripts secretsForUsers templatesForUsers units;
+  inherit (installation) anyForUsers linkPaths machine regularSecrets regularTemplates scripts secretsForUsers templatesForUsers units;
 
   common = import ../assertions.nix {
     inherit lib options sops;
@@ -27,33 +28,46 @@
     || sops.gnupg.sshKeyPaths != []
     || sops.age.keyFile != null
     || sops.age.sshKeyPaths != [];
+  # Each secret and each template, with the name of its option.
+  files =
+    lib.mapAttrsToList (name: file: {
+      inherit file;
+      option = secretOption name;
+      # What sops-nix refuses. Of templates it refuses nothing, and where the build looks at no sops file, it does not look at owners.
+      strict = sops.validateSopsFiles;
+    })
+    sops.secrets
+    ++ lib.mapAttrsToList (name: file: {
+      inherit file;
+      option = templateOption name;
+      strict = false;
+    })
+    sops.templates;
+  ofFiles = report: lib.concatMap report files;
+
   noId = id: id == null || id == 0;
   rootOnly = name: name == null || name == "root";
 
-  ownership = option: file: [
-    {
-      assertion = noId file.uid || file.owner == null;
-      message = ''
-        ${option} has both an owner ("${toString file.owner}") and a uid (${toString file.uid}).
-        Remove one of the two lines; with uid alone the user need not exist.
-      '';
-    }
-    {
-      assertion = noId file.gid || file.group == null;
-      message = ''
-        ${option} has both a group ("${toString file.group}") and a gid (${toString file.gid}).
-        Remove one of the two lines. A group that was not set is the one of the owner: use uid in place of owner, or set group = null;
-      '';
-    }
-  ];
-
-  forUsers = option: file: {
-    assertion = noId file.uid && noId file.gid && rootOnly file.owner && rootOnly file.group;
-    message = ''
-      ${option} is needed for users, so it is installed when there are none yet, and belongs to root.
-      Remove owner, group, uid and gid; or remove neededForUsers = true.
+  twoOwners = {
+    file,
+    option,
+    strict,
+  }: let
+    ignored = what: lib.optionalString (!strict) " The ${what} counts for nothing then.";
+  in
+    lib.optional (!noId file.uid && file.owner != null) ''
+      ${option} has both an owner ("${file.owner}") and a uid (${toString file.uid}).${ignored "uid"}
+      Remove one of the two lines; with uid alone the user need not exist.
+    ''
+    ++ lib.optional (!noId file.gid && file.group != null) ''
+      ${option} has both a group ("${file.group}") and a gid (${toString file.gid}).${ignored "gid"}
+      Remove one of the two lines. A group that was not set is the one of the owner: use uid in place of owner, or set group = null;
     '';
-  };
+
+  # There are no users yet: who a name stands for is not known, and what sops-nix builds belongs to root. A number would be.
+  numberForUsers = file: !noId file.uid && file.owner != "root" || !noId file.gid && file.group != "root";
+  nameForUsers = file: !rootOnly file.owner || !rootOnly file.group;
+  forUsers = "is needed for users, so it is installed when there are none yet, and belongs to root";
 
   # Keys that are read before systemd has mounted anything beyond what the initrd left.
   late = lib.filter (key: mounts.onLate key.path) common.keys;
@@ -61,20 +75,45 @@
     lib.optional anyForUsers "secrets with neededForUsers are installed"
     ++ lib.optional scripts.regular "the activation script installs secrets";
 
+  # The initrd mounts what is marked, and fails where it cannot: no boot is worth a key. What it mounts may lie on another file system.
+  whereEarly = path: let
+    below = fileSystem:
+      lib.optionals (fileSystem != null && !mounts.isEarly fileSystem) (
+        lib.optionals (lib.hasPrefix "/" (source fileSystem) && !lib.hasPrefix "/dev/" (source fileSystem)) (below (mounts.of (source fileSystem)))
+        ++ [fileSystem]
+      );
+    source = fileSystem: toString (fileSystem.device or "");
+    all = below (mounts.of path);
+  in
+    if lib.any (fileSystem: mounts.isRemote fileSystem || mounts.isOptional fileSystem) all
+    then ''
+      Use a key on a
+      file system that the initrd mounts.
+    ''
+    else ''
+      Add:
+      ${lib.concatMapStringsSep "\n" (fileSystem: "  fileSystems.${lib.strings.escapeNixIdentifier fileSystem.mountPoint}.neededForBoot = true;") all}
+    '';
+
   remoteWarning = what: path: ''
     ${what} is '${toString path}', on the network file system ${(mounts.of path).mountPoint}. Secrets are installed before there is a
     network, so at boot it is out of reach. Use a path on a local file system.
   '';
 
-  unitWarnings = option: file:
+  unitWarnings = {
+    file,
+    option,
+    ...
+  }:
     lib.concatMap (list:
       map (unit: ''
         ${option}.${list} names '${unit}', which this configuration does not define: nothing will happen to it when the file changes.
-        Look for a slip of the pen. If the unit comes from elsewhere (a package in systemd.packages, a generator), say that it exists:
-          systemd.${unknownUnits.set unit}.${lib.strings.escapeNixIdentifier (unknownUnits.stem unit)} = { };
+        Look for a typo. If the unit comes from elsewhere (a package in systemd.packages, a generator), say that it exists:
+          sops.external.units = [ ${lib.strings.escapeNixString unit} ];
       '') (unknownUnits.among file.${list})) ["restartUnits" "reloadUnits"];
 in {
-  config = lib.mkIf (installation.needed || sops.templates != {}) {
+  # Not `installation.needed`, which asks for secrets alone.
+  config = lib.mkIf (sops.secrets != {} || sops.templates != {}) {
     assertions =
       [
         {
@@ -103,7 +142,11 @@ in {
               lib.concatStringsSep " and " (lib.optional scripts.forUsers "secrets with neededForUsers" ++ lib.optional scripts.regular "other secrets")
             }.
             Set sops.useSystemdActivation = true;${
-              lib.optionalString scripts.forUsers " and services.userborn.enable = true;"
+              lib.optionalString scripts.forUsers (
+                if options ? services.userborn
+                then " and services.userborn.enable = true;"
+                else " and remove neededForUsers = true; from all secrets."
+              )
             }
           '';
         }
@@ -141,38 +184,69 @@ in {
           assertion = common.setByUser options.sops.gnupg.sshKeyPaths && sops.gnupg.sshKeyPaths != [] -> sops.package.openpgp or true;
           message = ''
             sops.gnupg.sshKeyPaths is set, but sops.package was built without OpenPGP, which is what makes OpenPGP keys from SSH keys.
-            Set sops.gnupg.home in its place, or use the default of sops.package.
+            Set sops.gnupg.home and sops.gnupg.sshKeyPaths = [ ]; or use the default of sops.package.
           '';
         }
       ]
       ++ common.assertions
-      ++ lib.concatLists (lib.mapAttrsToList (name: ownership (secretOption name)) sops.secrets)
-      ++ lib.concatLists (lib.mapAttrsToList (name: ownership (templateOption name)) sops.templates)
-      ++ lib.mapAttrsToList (name: forUsers (secretOption name)) secretsForUsers
-      ++ lib.mapAttrsToList (name: forUsers (templateOption name)) templatesForUsers
+      ++ ofFiles ({
+          file,
+          option,
+          strict,
+        } @ found:
+          [(accounts.assertions option file)]
+          ++ map (message: {
+            assertion = false;
+            inherit message;
+          }) (lib.optionals strict (twoOwners found))
+          ++ lib.optional (file.neededForUsers && numberForUsers file) {
+            assertion = false;
+            message = ''
+              ${option} ${forUsers}.
+              Remove owner, group, uid and gid; or remove neededForUsers = true.
+            '';
+          })
+      ++ lib.optional (secretsForUsers == {}) {
+        assertion = templatesForUsers == {};
+        message = ''
+          Templates are needed for users, but no secret is, so they would not be installed:
+          ${lib.concatMapStringsSep "\n" (name: "- ${templateOption name}") (lib.attrNames templatesForUsers)}
+          Set neededForUsers = true; for a secret that they hold. A file that holds none needs no sops: use environment.etc or pkgs.writeText.
+        '';
+      }
       ++ credentials.assertions;
 
     warnings =
       common.warnings
-      ++ credentials.warnings
-      ++ lib.optionals (early != []) (map (key: let
-          mountPoint = (mounts.of key.path).mountPoint;
-        in ''
-          ${key.option} names '${toString key.path}', on the file system ${mountPoint}, which is not mounted yet when
-          ${lib.concatStringsSep " and " early}. Secrets that need this key will be missing after a boot. Add:
-            fileSystems."${mountPoint}".neededForBoot = true;
-        '')
-        late)
+      ++ lib.optional (regularSecrets == {} && regularTemplates != {}) ''
+        Templates are declared, but ${
+          if secretsForUsers == {}
+          then "no secret is"
+          else "all secrets are needed for users"
+        }, so they are not installed:
+        ${lib.concatMapStringsSep "\n" (name: "- ${templateOption name}") (lib.attrNames regularTemplates)}
+        Declare the secrets that they hold. A file that holds none needs no sops: use environment.etc or pkgs.writeText.
+      ''
+      ++ ofFiles ({
+          file,
+          option,
+          strict,
+        } @ found:
+          accounts.warnings option file
+          ++ lib.optionals (!strict) (twoOwners found)
+          ++ lib.optional (file.neededForUsers && !numberForUsers file && nameForUsers file) ''
+            ${option} ${forUsers}, whatever its owner and group are.
+            Remove owner and group; or remove neededForUsers = true, and take the secret at /run/secrets.
+          '')
+      ++ lib.optionals (early != []) (map (key: ''
+        ${key.option} names '${toString key.path}', on the file system ${(mounts.of key.path).mountPoint}, which is not mounted yet when
+        ${lib.concatStringsSep " and " early}. Secrets that need this key will be missing after a boot. ${whereEarly key.path}'')
+      late)
       ++ lib.optionals units.regular (
         map (key: remoteWarning "A key in ${key.option}" key.path) (lib.filter (key: mounts.onRemote key.path) common.keys)
         ++ map (path: remoteWarning "The path of a secret or a template" path) (lib.filter mounts.onRemote linkPaths)
       )
       # Units of another distribution are not in the configuration.
-      ++ lib.optionals (!machine.foreign) (
-        lib.concatLists (
-          lib.mapAttrsToList (name: unitWarnings (secretOption name)) sops.secrets
-          ++ lib.mapAttrsToList (name: unitWarnings (templateOption name)) sops.templates
-        )
-      );
+      ++ lib.optionals (!machine.foreign) (ofFiles unitWarnings);
   };
 }

@@ -2,10 +2,11 @@
 {
   config,
   lib,
-  unknownUnits,
+  # Only for assertions.
+  options ? {},
 }: let
   sops = config.sops;
-  inherit (import ../unit-name.nix {inherit lib;}) suffixOf unitName;
+  inherit (import ../unit-name.nix {inherit lib;}) stem suffixOf unitName;
 
   files =
     lib.mapAttrsToList (name: secret: {
@@ -42,7 +43,7 @@
     (lib.unique file.credentialFor))
   files;
   isService = {unit, ...}: suffixOf unit == "service" && !lib.hasInfix "@" unit;
-  byService = lib.groupBy ({unit, ...}: unknownUnits.stem unit) (lib.filter isService given);
+  byService = lib.groupBy ({unit, ...}: stem unit) (lib.filter isService given);
 
   twice = lib.concatLists (lib.mapAttrsToList (
       service: given:
@@ -53,29 +54,57 @@
     )
     byService);
 
-  # Nothing but what is set here says that there is such a service.
-  isEmpty = service: let
-    unit = config.systemd.services.${service};
+  # Misspelt, or of a package or a generator. A definition would make a unit of its own, which hides the other.
+  undefined = lib.filter (service: !(config.systemd.services ? ${service})) (lib.attrNames byService);
+  serviceOptions = options.systemd.services.type.getSubOptions [];
+  # The words of a definition that adds `more` to a unit from elsewhere, and hides nothing of it; or null.
+  dropIn = service: more: let
+    words =
+      ["overrideStrategy = \"asDropin\";"]
+      # A drop-in would replace its PATH.
+      ++ lib.optional (serviceOptions ? enableDefaultPath) "enableDefaultPath = false;"
+      ++ more;
   in
-    !(unit.serviceConfig ? ExecStart) && unit.script or "" == "" && !unknownUnits.elsewhere "${service}.service";
+    if serviceOptions ? overrideStrategy
+    then "systemd.services.${lib.strings.escapeNixIdentifier service} = { ${lib.concatStringsSep " " words} };"
+    else null;
+  byHand = given: ''
+    set there, in place of credentialFor:
+    ${lib.concatMapStringsSep "\n" (given: "  LoadCredential=${load given}") given}'';
+
+  # A percent sign starts a specifier there.
+  load = {
+    credential,
+    place,
+    ...
+  }: "${credential}:${lib.replaceStrings ["%"] ["%%"] place}";
 in {
-  # A service's `LoadCredential`, by its name. A percent sign starts a specifier there.
-  loads = lib.mapAttrs (_:
-    map ({
-      credential,
-      place,
-      ...
-    }: "${credential}:${lib.replaceStrings ["%"] ["%%"] place}"))
-  byService;
+  # A service's `LoadCredential`, by its name.
+  loads = lib.mapAttrs (_: map load) byService;
 
   assertions =
     map (wrong: {
       assertion = false;
-      message = ''
-        ${wrong.option} names '${wrong.unit}', which cannot be given a credential here: only services have
-        them, and those of a template share one unit. Set LoadCredential where the unit is defined:
-          serviceConfig.LoadCredential = [ "${wrong.credential}:${wrong.place}" ];
-      '';
+      message =
+        if suffixOf wrong.unit == "service"
+        then let
+          service = "${lib.head (lib.splitString "@" wrong.unit)}@";
+          line = "serviceConfig.LoadCredential = [ ${lib.strings.escapeNixString (load wrong)} ];";
+          added = dropIn service [line];
+        in ''
+          ${wrong.option} names '${wrong.unit}', which shares its unit with all others of its template. In place of that,
+          ${
+            if config.systemd.services ? ${service}
+            then "set:\n  systemd.services.${lib.strings.escapeNixIdentifier service}.${line}"
+            else if added != null
+            then "add to the unit of the template:\n  ${added}"
+            else byHand [wrong]
+          }
+        ''
+        else ''
+          ${wrong.option} names '${wrong.unit}', which cannot be given a credential here: only services have them.
+          Name the service in its place.
+        '';
     }) (lib.filter (given: !isService given) given)
     ++ map ({
       credential,
@@ -88,10 +117,20 @@ in {
         Give one of them a `name` that differs in more than its punctuation.
       '';
     })
-    twice;
-
-  warnings = map (service: ''
-    ${lib.concatMapStringsSep " and " ({option, ...}: option) byService.${service}} names '${service}.service', which this
-    configuration does not define: no program is started with the credential. Look for a slip of the pen.
-  '') (lib.filter isEmpty (lib.attrNames byService));
+    twice
+    ++ map (service: {
+      assertion = false;
+      message = let
+        added = dropIn service [];
+      in ''
+        ${lib.concatMapStringsSep " and " ({option, ...}: option) byService.${service}} names '${service}.service', which this
+        configuration does not define: no program is started with the credential. Look for a typo. If the unit comes from elsewhere (a
+        package in systemd.packages, a generator), ${
+          if added != null
+          then "add to it:\n  ${added}"
+          else byHand byService.${service}
+        }
+      '';
+    })
+    undefined;
 }

@@ -4,15 +4,16 @@
   lib,
   ...
 }: let
-  inherit
-    (import ./credential-services.nix {
-      inherit config lib;
-      unknownUnits = import ./unknown-units.nix {inherit config lib;};
-    })
-    loads
-    ;
+  inherit (import ./credential-services.nix {inherit config lib;}) loads;
 in {
-  # Which services there are follows from `credentialFor` and `name` alone, so the rest of a secret may be taken from a service, as an
-  # owner often is.
-  systemd.services = lib.mapAttrs (_: loads: {serviceConfig.LoadCredential = loads;}) loads;
+  # Part of the type of a service, rather than definitions of services: so a misspelt name makes no service, and which services and
+  # settings there are does not depend on secrets and templates, which may themselves be made for those. For that the attribute is there in
+  # every service; its value alone follows from `credentialFor` and `name`, and an empty list is no line in a unit.
+  options.systemd.services = lib.mkOption {
+    type = lib.types.attrsOf (lib.types.submodule ({name, ...}: {
+      options.serviceConfig = lib.mkOption {
+        apply = settings: settings // {LoadCredential = lib.toList (settings.LoadCredential or []) ++ loads.${name} or [];};
+      };
+    }));
+  };
 }

@@ -9,6 +9,7 @@
   machine = import ./machine.nix {inherit config lib options;};
   mounts = import ./mounts.nix {inherit config lib;};
   order = import ./order.nix {inherit config lib;};
+  accounts = import ./accounts.nix {inherit config lib options;};
   escape = import ../systemd-escape.nix {inherit lib;};
   inherit (import ../unit-words.nix {inherit lib;}) isYes words;
   definitionsOf = import ../definitions.nix {
@@ -88,6 +89,7 @@ in rec {
       inherit name secrets templates;
       inherit (sops) validationPackage;
       hostName = config.networking.hostName or "";
+      accounts = accounts.forManifest (lib.attrValues secrets ++ lib.attrValues templates);
       placement = {
         secretsMountPoint = mountPoint;
         inherit symlinkPath;

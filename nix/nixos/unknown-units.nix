@@ -4,7 +4,7 @@
   config,
   lib,
 }: let
-  inherit (import ../unit-name.nix {inherit lib;}) suffixOf unitName;
+  inherit (import ../unit-name.nix {inherit lib;}) stem suffixOf unitName;
   systemd = config.systemd;
 
   # Other kinds are rarely restarted, and often made by generators.
@@ -14,27 +14,40 @@
     timer = "timers";
     path = "paths";
   };
-in rec {
-  stem = unit: lib.removeSuffix ".${suffixOf unit}" unit;
-  set = unit: sets.${suffixOf unit};
+  # Looked up for every name, so each is made once.
+  aliases = lib.mapAttrs (_: set: toSet (lib.concatMap (unit: unit.aliases or []) (lib.attrValues (systemd.${set} or {})))) sets;
+  external = toSet (map unitName config.sops.external.units);
+  upstream = toSet (systemd.additionalUpstreamSystemUnits or []);
+  packages = map lib.getName (systemd.packages or []);
+  toSet = names: lib.genAttrs names (_: null);
 
-  among = names: lib.filter surelyUnknown (lib.unique (map unitName names));
+  # Not lib.hasInfix, which makes a regular expression of each.
+  contains = part: text: lib.replaceStrings [part] [""] text != text;
+
+  # Many files name the same few units.
+  named = map builtins.unsafeDiscardStringContext (lib.concatMap (file: file.restartUnits ++ file.reloadUnits) (lib.attrValues config.sops.secrets ++ lib.attrValues config.sops.templates));
+  unknown = lib.mapAttrs (name: _: let
+    unit = unitName name;
+  in
+    lib.optional (surelyUnknown unit) unit) (lib.groupBy lib.id named);
 
   surelyUnknown = unit: sets ? ${suffixOf unit} && !(declared unit || elsewhere unit);
 
-  # Perhaps defined by something that this configuration only names.
-  elsewhere = unit: fromSystemd unit || fromPackage unit || fromQuadlet;
+  # Said to be defined elsewhere, or perhaps defined by something that this configuration only names.
+  elsewhere = unit: isExternal unit || fromSystemd unit || fromPackage unit || fromQuadlet;
+
+  isExternal = unit: external ? ${unit} || external ? "${template unit}.${suffixOf unit}";
 
   declared = unit: let
-    units = systemd.${set unit} or {};
-    aliases = lib.concatMap (unit: unit.aliases or []) (lib.attrValues units);
+    units = systemd.${sets.${suffixOf unit}} or {};
+    known = aliases.${suffixOf unit};
   in
     units
     ? ${stem unit}
     || units ? ${template unit}
     || (systemd.units or {}) ? ${unit}
-    || lib.elem unit aliases
-    || lib.elem "${template unit}.${suffixOf unit}" aliases;
+    || known ? ${unit}
+    || known ? "${template unit}.${suffixOf unit}";
 
   # foo@bar.service is an instance of foo@.service.
   template = unit: let
@@ -44,18 +57,17 @@ in rec {
     then "${lib.head parts}@"
     else stem unit;
 
-  fromSystemd = unit: lib.hasPrefix "systemd-" unit || lib.elem unit (systemd.additionalUpstreamSystemUnits or []);
+  fromSystemd = unit: lib.hasPrefix "systemd-" unit || upstream ? ${unit};
 
   # A package is likely to bring units that are called like itself; a look into it would have to build it.
   fromPackage = unit: let
     name = lib.head (lib.splitString "@" (stem unit));
-    alike = package: let
-      packageName = lib.getName package;
-    in
-      lib.hasInfix packageName name || lib.hasInfix name packageName;
   in
-    lib.any alike (systemd.packages or []);
+    lib.any (package: contains package name || contains name package) packages;
 
   # Podman makes services from files in /etc/containers/systemd.
   fromQuadlet = lib.any (lib.hasPrefix "containers/systemd/") (lib.attrNames (config.environment.etc or {}));
+in {
+  # Of what a file of `config.sops` names.
+  among = names: lib.unique (lib.concatMap (name: unknown.${builtins.unsafeDiscardStringContext name}) names);
 }

@@ -12,7 +12,9 @@ lib.mkOption {
   example = ["api.service"];
   description = ''
     Services that get the ${noun} as a credential of systemd, and are restarted when it changes. A name without a suffix is a
-    service. Other units have no credentials, and one with an `@` in its name has to be given them in `LoadCredential=` by hand.
+    service. Other units have no credentials, and one with an `@` in its name has to be given them in `LoadCredential=` by hand. The
+    service has to be in {option}`systemd.services`; for one of a package, set
+    {option}`systemd.services.<name>.overrideStrategy` to `"asDropin"`.
 
     systemd reads the file as root and gives the service a copy that its user alone can read. So the ${noun} can stay root's, and a
     service with `DynamicUser=`, which has no user to own a file, gets it as well. The service finds it in `$CREDENTIALS_DIRECTORY`; in

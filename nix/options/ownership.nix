@@ -6,8 +6,8 @@
   noun,
   # The type of a name; it differs between secrets and templates, as it always has.
   nameType,
-  # The users of the system, for the group that goes with an owner.
-  users,
+  # The group that goes with an owner.
+  groupOf,
   # The configuration of this very file.
   config,
 }: let
@@ -20,7 +20,8 @@ in {
     description = ''
       The user that the ${noun} belongs to, by name.
 
-      With `null` the user ID in `uid` counts. An owner and a `uid` other than 0 exclude each other.
+      With `null` the user ID in `uid` counts. An owner and a `uid` other than 0 exclude each other. A user that is not in
+      {option}`users.users` has to be in {option}`sops.external.users`.
     '';
   };
   uid = mkOption {
@@ -32,17 +33,17 @@ in {
   };
   group = mkOption {
     type = types.nullOr nameType;
-    # An owner that this configuration does not declare (it may exist on the machine all the same) has no group here.
     default =
       if config.owner != null
-      then users.${config.owner}.group or null
+      then groupOf config.owner
       else null;
-    defaultText = literalMD "{option}`config.users.users.\${owner}.group`, or `null` for an owner that is not declared there";
+    defaultText = literalMD "{option}`config.users.users.\${owner}.group`, or `null` for an owner in {option}`sops.external.users`";
     example = "nginx";
     description = ''
       The group that the ${noun} belongs to, by name.
 
-      With `null` the group ID in `gid` counts. A group and a `gid` other than 0 exclude each other.
+      With `null` the group ID in `gid` counts. A group and a `gid` other than 0 exclude each other. A group that is not in
+      {option}`users.groups` has to be in {option}`sops.external.groups`.
     '';
   };
   gid = mkOption {

@@ -2,11 +2,13 @@
 {userMode}: {
   config,
   lib,
+  options,
   ...
 }: let
   inherit (lib) literalExpression mkOption optionalAttrs types;
   sops = config.sops;
-  users = config.users.users or {};
+  # Of a system alone.
+  accounts = import ../nixos/accounts.nix {inherit config lib options;};
 
   secret = types.submodule (
     {
@@ -92,7 +94,7 @@
           inherit lib userMode;
           noun = "secret";
           trimmed = ''
-            Leave away one line end at the end of the value. Whole files have one, and so do values in YAML after `|`; many programs take it
+            Remove one line end at the end of the value. Whole files have one, and so do values in YAML after `|`; many programs take it
             for a part of the secret.
           '';
         }
@@ -127,9 +129,9 @@
           }
           // import ./ownership.nix {
             inherit config lib;
+            inherit (accounts) groupOf;
             noun = "secret";
             nameType = types.str;
-            inherit users;
           }
         );
     }

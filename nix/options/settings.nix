@@ -9,6 +9,17 @@
   inherit (lib) literalExpression mkOption optionalAttrs types;
   sops = config.sops;
   machine = import ../nixos/machine.nix {inherit config lib options;};
+
+  elsewhere = what: example: use:
+    mkOption {
+      type = types.listOf types.str;
+      default = [];
+      example = [example];
+      description = ''
+        ${what} that this configuration does not declare, and that are there all the same: made by hand, or by a package, a generator or
+        a directory server. ${use}
+      '';
+    };
 in {
   options.sops =
     {
@@ -43,7 +54,7 @@ in {
       log = mkOption {
         type = types.listOf (types.enum ["keyImport" "secretChanges"]);
         default = ["keyImport" "secretChanges"];
-        description = "What to tell: which keys were found, and which secrets changed.";
+        description = "What to report: which keys were found, and which secrets changed.";
       };
       onFailure = mkOption {
         type = types.enum ["partial" "abort"];
@@ -52,10 +63,10 @@ in {
           What one secret or template that fails means for the others.
 
           `partial`: all others are installed. It keeps its last good value and access, or is absent if it never had one; units that only
-          it names are not told. `abort`: nothing is changed. In either case what failed is told, and the unit or the script fails.
+          it names are not restarted. `abort`: nothing is changed. In either case what failed is reported, and the unit or the script fails.
 
           This is about files that cannot be produced. What fails once they are in place (a link that cannot be made, a unit that cannot
-          be restarted) is told and undoes nothing, with `abort` as well.
+          be restarted) is reported and undoes nothing, with `abort` as well.
         '';
       };
       removeLeftovers = mkOption {
@@ -68,12 +79,10 @@ in {
             copies. For that the program has to be installed. As long as there is a secret this is done in any case.
           ''
           else ''
-            Remove what earlier configurations have put in place where no secret and no template is declared any more: their files, links
-            and copies. For that the program has to be on the machine, so it is not done by itself: set it when you remove the last
-            secret, until the next switch or boot. On NixOS an activation script tells where it is missing, as long as a list of links or copies
-            is left; of files alone, which go at a reboot, it tells nothing.
+            Remove what earlier configurations have put in place where no secret is declared any more: their files, links and copies. For that the program has to be on the machine, so it is not done automatically: set it when you remove the last
+            secret, until the next switch or boot.
 
-            As long as there is any secret or template, this is done in any case, for the others as well as for all of one kind (those
+            As long as there is any secret, this is done in any case, for the others as well as for all of one kind (those
             with {option}`sops.secrets.<name>.neededForUsers`, or those without).
           '';
       };
@@ -160,6 +169,18 @@ in {
         default = "/run/secrets-for-users";
         description = "The directory of secrets that are needed for users.";
       };
+      external = {
+        users = elsewhere "Users" "alice" ''
+          They can be owners of files; the group is then root's unless one is set.
+        '';
+        groups = elsewhere "Groups" "staff" ''
+          They can be groups of files.
+        '';
+        units = elsewhere "Units" "app.service" ''
+          They can be in `restartUnits` and `reloadUnits`. A name without a suffix is a service; `app@.service` stands for all its
+          instances.
+        '';
+      };
       testing.dummySecrets = mkOption {
         type = types.bool;
         default = false;
@@ -190,7 +211,7 @@ in {
           || config.system.nixos-init.enable || !(options.system ? activationScripts)
         '';
         description = ''
-          Install secrets by systemd units rather than by activation scripts. It is on by itself where users are made by a unit or where
+          Install secrets by systemd units rather than by activation scripts. It is on automatically where users are made by a unit or where
           there are no activation scripts.
 
           Secrets with {option}`sops.secrets.<name>.neededForUsers` follow, except where users are made by an activation script: only

@@ -2,12 +2,14 @@
 {userMode}: {
   config,
   lib,
+  options,
   pkgs,
   ...
 }: let
   inherit (lib) literalExpression mkOption optionalAttrs types;
   sops = config.sops;
-  users = config.users.users or {};
+  # Of a system alone.
+  accounts = import ../nixos/accounts.nix {inherit config lib options;};
 
   template = types.submodule (
     {
@@ -75,7 +77,7 @@
         // import ./installed-file.nix {
           inherit lib userMode;
           noun = "rendered file";
-          trimmed = "Leave away one line end at the end of each secret that is inserted.";
+          trimmed = "Remove one line end at the end of each secret that is inserted.";
         }
         // optionalAttrs (!userMode) (
           {
@@ -97,7 +99,8 @@
             };
           }
           // import ./ownership.nix {
-            inherit config lib users;
+            inherit config lib;
+            inherit (accounts) groupOf;
             noun = "rendered file";
             nameType = types.singleLineStr;
           }

@@ -144,6 +144,8 @@
         restartIfChanged = true;
         reloadIfChanged = false;
         stopIfChanged = true;
+        overrideStrategy = "asDropinIfExists";
+        enableDefaultPath = true;
       });
   units = kind: library.mapAttrs' (name: value: library.nameValuePair "${name}.${kind}" (unit value));
 

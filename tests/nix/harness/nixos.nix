@@ -52,6 +52,8 @@
     reloadIfChanged = option types.bool false;
     stopIfChanged = option types.bool true;
     aliases = strings;
+    overrideStrategy = option (types.enum ["asDropinIfExists" "asDropin"]) "asDropinIfExists";
+    enableDefaultPath = option types.bool true;
   };
 
   snippet = types.either types.str (types.submodule {
@@ -120,6 +122,10 @@ in {
     services.userborn.enable = option types.bool false;
 
     system.build = option (types.submodule {freeformType = types.lazyAttrsOf types.unspecified;}) {};
+    system.nssDatabases = {
+      passwd = option (types.listOf types.str) ["files" "systemd"];
+      group = option (types.listOf types.str) ["files" "systemd"];
+    };
     system.nixos-init.enable = option types.bool false;
     system.stateVersion = option types.str "26.11";
     system.activationScripts = mkOption {
@@ -192,5 +198,7 @@ in {
     };
     users.groups.root.gid = 0;
     users.groups.keys.gid = 96;
+    users.groups.users.gid = 100;
+    users.groups.wheel.gid = 1;
   };
 }

@@ -1,12 +1,10 @@
-# An owner where there are no users yet.
+# An owner by number where there are no users yet.
 {
   sops.defaultSopsFile = ../../compat/files/values.yaml;
   services.openssh.enable = true;
 
-  users.users.app.group = "app";
-  users.groups.app = {};
   sops.secrets.one = {
     neededForUsers = true;
-    owner = "app";
+    uid = 1000;
   };
 }
