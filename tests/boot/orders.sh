@@ -68,7 +68,7 @@ make_order_root() {
     install -m 0600 -- "$fixtures/keys/age.txt" "$root/boot-test/age.txt"
     install -m 0644 -- "$fixtures/keys/age.txt" "$root/boot-test/user.txt"
     ln -s /persist/age.txt "$root/boot-test/link-to-age.txt"
-    chroot "$root" systemctl --quiet enable report consumer
+    systemctl --root="$root" --quiet enable report consumer
     printf '5c9cf6b4d7c947f3b1b0a1cd12b7a5f6\n' >"$root/etc/machine-id"
 }
 

@@ -1,4 +1,4 @@
-# As order-wanted-by, with the stronger dependency.
+# The same as in order-wanted-by, with the stronger dependency.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key =

@@ -1,4 +1,4 @@
-# The same, with secrets that are needed for users.
+# Nothing in the configuration brings the key of the secrets for users: in tests/boot, a unit that the evaluation cannot see does.
 {
   imports = [../orders/base.nix];
   sops.secrets.password = {
