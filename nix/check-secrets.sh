@@ -38,7 +38,9 @@ is_blocked() {
   return 1
 }
 
-# missing UNIT: adds to `units` those before UNIT that have never run or that failed, and those before them.
+# missing UNIT: adds to `units` those before UNIT that have never run or that failed, and those before them; and to `order` all of
+# these and UNIT, each behind those that come before it. systemctl asks for one after the other, and a unit waits only for jobs that are
+# there when its own is.
 missing() {
   for before in $(property After "$1"); do
     case " $units " in *" $before "*) continue ;; esac
@@ -49,6 +51,7 @@ missing() {
       missing "$before"
     fi
   done
+  order="$order $1"
 }
 
 # The number is the priority in the log.
@@ -60,7 +63,7 @@ for unit; do
     retry=yes
     continue
   fi
-  units=$unit deleted=
+  units=$unit order='' deleted=''
   missing "$unit"
   if never_ran "$unit"; then
     if ! is_blocked "$unit"; then deleted=" $unit$deleted"; fi
@@ -83,7 +86,7 @@ for unit; do
   started="$started $units"
   # Names of units have no blanks.
   # shellcheck disable=SC2086
-  if ! "$systemctl" "$manager" start -- $units; then
+  if ! "$systemctl" "$manager" start -- $order; then
     status=1
   elif [ "$unit" = sops-install-secrets-for-users.service ] && [ "$(property LoadState userborn.service)" = loaded ]; then
     # It has made the users without their passwords.

@@ -30,6 +30,7 @@
     isDerivation
     isList
     length
+    listToAttrs
     mapAttrs
     optionalAttrs
     splitString
@@ -235,8 +236,34 @@
       then {}
       else nixosOutput
     );
+
+  # What tests/boot needs beside that, to boot it: mounts, and units of other kinds than services.
+  booted =
+    output
+    // (
+      if isHome
+      then {
+        userUnits =
+          withSuffix "service" output.units
+          // withSuffix "socket" config.systemd.user.sockets
+          // withSuffix "target" config.systemd.user.targets;
+      }
+      else {
+        units =
+          output.units
+          // listToAttrs (map (mount: {
+              name = "${builtins.replaceStrings ["/"] ["-"] (library.removePrefix "/" mount.where)}.mount";
+              value = essential mount;
+            })
+            config.systemd.mounts);
+        fstab =
+          map (fileSystem: "${fileSystem.device} ${fileSystem.mountPoint} ${fileSystem.fsType} ${library.concatStringsSep "," fileSystem.options} 0 0")
+          (library.attrValues config.fileSystems);
+      }
+    );
+  withSuffix = kind: library.mapAttrs' (name: value: library.nameValuePair "${name}.${kind}" (essential value));
 in {
-  inherit output;
+  inherit booted output;
 
   # All that is built of it: home-manager's manifest along with the script that names it.
   manifests =

@@ -45,6 +45,7 @@ in {
       systemctlPath = option types.str "systemctl";
       startServices = option types.unspecified true;
       services = option (types.attrsOf unit) {};
+      sockets = option (types.attrsOf unit) {};
       targets = option (types.attrsOf unit) {};
       sessionVariables = option free {};
     };

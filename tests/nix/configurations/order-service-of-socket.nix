@@ -1,0 +1,9 @@
+# A socket is named as the installer: systemd orders a service after its socket.
+{lib, ...}: {
+  imports = [../orders/base.nix];
+  sops.age.keyFile = lib.mkForce "/boot-test/age.txt";
+  systemd.sockets.sops-install-secrets = {
+    wantedBy = ["sockets.target"];
+    socketConfig.ListenStream = "/run/secrets-please";
+  };
+}
