@@ -19,6 +19,7 @@ in
     credentials = test ./credentials.nix;
     dry-activate = test ./dry-activate.nix;
     late-mount = test ./late-mount.nix;
+    late-unit = test ./late-unit.nix;
     power-loss = test ./power-loss.nix;
     restart = test ./restart.nix;
     switch = test ./switch.nix;

@@ -13,7 +13,7 @@ readonly orders=$work/orders recorded=$here/orders-of-sops-nix.tsv
 # Kinds that add nothing that has to be late: with these, secrets come before sysinit.target.
 readonly early_kinds=' nothing early advice-early before-local-fs exec-start-pre pre-start post-start path late-key late-sops-file late-environment late-link users-early '
 # Kinds that are booted with every way to make users, and with the newer systemd.
-readonly mode_kinds='nothing wanted-by requires socket transitive late-key users users-early unknown unknown-for-users'
+readonly mode_kinds='nothing wanted-by requires socket transitive late-key users users-early users-late-key unknown unknown-for-users'
 # So many boots of a unit that the evaluation cannot see: systemd goes by a hash when it chooses which job to delete.
 readonly unknown_boots=5
 
