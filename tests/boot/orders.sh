@@ -74,12 +74,12 @@ make_order_root() {
 
 # order_boots SIDE: two at a time
 order_boots() {
-    local file mode kind number
+    local evaluated mode kind number
     mkdir -p -- "$orders/rows/$1"
-    for file in "$orders/$1"/{unit,userborn,sysusers}/*.json; do
-        mode=${file%/*}
+    for evaluated in "$orders/$1"/{unit,userborn,sysusers}/*.json; do
+        mode=${evaluated%/*}
         mode=${mode##*/}
-        kind=${file##*/}
+        kind=${evaluated##*/}
         kind=${kind%.json}
         # Where users are made by an activation script, secrets for them come from another.
         [[ $mode != unit || $kind != *users* ]] || continue
@@ -90,13 +90,13 @@ order_boots() {
         unknown | unknown-for-users)
             # With the units of sops-nix there is no cycle.
             for number in $(seq "$([[ $1 == ours ]] && echo "$unknown_boots" || echo 1)"); do
-                order_job "$1" "$mode" "$file" "$orders/root" "$kind-before" "$number"
-                order_job "$1" "$mode" "$file" "$orders/root" "$kind-wants" "$number"
+                order_job "$1" "$mode" "$evaluated" "$orders/root" "$kind-before" "$number"
+                order_job "$1" "$mode" "$evaluated" "$orders/root" "$kind-wants" "$number"
             done
             ;;
         *)
-            order_job "$1" "$mode" "$file" "$orders/root" "$kind" 1
-            [[ $mode != unit || $1 != ours || " $mode_kinds " != *" $kind "* ]] || order_job "$1" unit-newer "$file" "$orders/newer" "$kind" 1
+            order_job "$1" "$mode" "$evaluated" "$orders/root" "$kind" 1
+            [[ $mode != unit || $1 != ours || " $mode_kinds " != *" $kind "* ]] || order_job "$1" unit-newer "$evaluated" "$orders/newer" "$kind" 1
             ;;
         esac
     done
@@ -231,21 +231,21 @@ user_row() {
 
 # install_order_users DIRECTORY: a user for each configuration of home-manager, in $tree
 install_order_users() {
-    local file user system manifest script unit units target uid=1000 store=$tree/nix/store
+    local evaluated user system manifest script unit units target uid=1000 store=$tree/nix/store
     mkdir -p -- "$tree/var/lib/systemd/linger" "$tree/etc/systemd/user/default.target.wants"
     printf '%s\n' '[Service]' Type=oneshot RemainAfterExit=yes \
         "ExecStart=/bin/sh -c 'sha256sum <\$\$HOME/.config/sops-nix/secrets/one | cut -d \" \" -f 1 >\$\$XDG_RUNTIME_DIR/consumer || true'" \
         >"$tree/etc/systemd/user/consumer.service"
     ln -s ../consumer.service "$tree/etc/systemd/user/default.target.wants/"
-    for file in "$1"/*.json; do
-        user=${file##*/}
+    for evaluated in "$1"/*.json; do
+        user=${evaluated##*/}
         user=u-${user%.json}
         uid=$((uid + 1))
         chroot "$tree" useradd --create-home --user-group --uid "$uid" "$user"
         : >"$tree/var/lib/systemd/linger/$user"
         units=$tree/home/$user/.config/systemd/user
         mkdir -p -- "$units"
-        system=$(jq --arg user "$user" 'walk(if type == "string" then gsub("alice"; $user) else . end)' "$file")
+        system=$(jq --arg user "$user" 'walk(if type == "string" then gsub("alice"; $user) else . end)' "$evaluated")
         manifest=/nix/store/$user-manifest.json script=/nix/store/$user-sops-nix-user
         jq .manifest.content <<<"$system" >"$tree$manifest"
         printf '#!/bin/bash\n' >"$tree$script"
@@ -334,11 +334,11 @@ deletions() {
 
 # described_kind KIND MODE: the first sentence of its configuration
 described_kind() {
-    local file=$repository/tests/nix/configurations/order-$1.nix
+    local configuration=$repository/tests/nix/configurations/order-$1.nix
     case $1,$2 in
-    *,home-manager) file=${file/order-/home-order-} ;;
-    unknown*) file=${file%-before.nix} file=${file%-wants.nix}.nix file=${file/.nix.nix/.nix} ;;
+    *,home-manager) configuration=${configuration/order-/home-order-} ;;
+    unknown*) configuration=${configuration%-before.nix} configuration=${configuration%-wants.nix}.nix configuration=${configuration/.nix.nix/.nix} ;;
     esac
-    sed -n '1s/^# //p' "$file" | sed 's/|/\\|/g' | tr -d '\n'
+    sed -n '1s/^# //p' "$configuration" | sed 's/|/\\|/g' | tr -d '\n'
     printf ' (`%s`)' "$1"
 }
