@@ -43,6 +43,14 @@
     exec ${sops.package}/bin/sops-install-secrets -ignore-passwd ${manifest}
   '';
 
+  # A list of ours beside what the configuration says of the same setting: lists add up, and one text is refused beside a list.
+  besides = setting: ours: let
+    theirs = (definitionsOf "sops-nix").values ["Unit" setting];
+  in
+    if lib.all lib.isList theirs
+    then ours
+    else lib.mkOverride 60 (ours ++ lib.concatMap lib.toList theirs);
+
   # Nothing is declared any more: the same unit removes the files, links and copies of earlier generations.
   clears = sops.secrets == {};
 
@@ -91,8 +99,8 @@ in {
           # Default dependencies would put it after basic.target. The order before that is in sops-secrets.target.
           DefaultDependencies = lib.mkDefault false;
           # They would say so, too: a logout ends an installation that is under way.
-          Before = ["shutdown.target"];
-          Conflicts = ["shutdown.target"];
+          Before = besides "Before" ["shutdown.target"];
+          Conflicts = besides "Conflicts" ["shutdown.target"];
         };
       Service =
         hardening.user "sops-nix"

@@ -65,7 +65,8 @@ in {
               wants = installation.wantedMounts;
               unitConfig = {
                 RequiresMountsFor = installation.requiredMounts;
-                WantsMountsFor = installation.mountsForState;
+                # A configuration may say it as one text, which does not add up with a list.
+                WantsMountsFor = lib.mkDefault installation.mountsForState;
               };
             }
           ];
@@ -130,7 +131,7 @@ in {
         conflicts = ["shutdown.target"];
         requires = installers;
         after = installers;
-        unitConfig.DefaultDependencies = "no";
+        unitConfig.DefaultDependencies = lib.mkDefault "no";
       };
 
       warnings =
