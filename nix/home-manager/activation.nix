@@ -62,6 +62,8 @@
   late = order.lateBefore "sops-secrets.target";
   isOrdinary = lib.any isYes ((definitionsOf "sops-nix").values ["Unit" "DefaultDependencies"]);
   isEarly = late == [] && !isOrdinary;
+  # A configuration may have the unit started by something else, such as a session.
+  startedBy = lib.toList (config.systemd.user.services.sops-nix.Install.WantedBy or []);
 in {
   config = lib.mkIf (sops.secrets != {} || sops.removeLeftovers) {
     sops.environment = {
@@ -131,7 +133,7 @@ in {
           ++ lib.optional (isEarly && !mayAsk) "basic.target"
           ++ lib.optional isEarly "graphical-session-pre.target";
       };
-      Install.WantedBy = ["default.target"] ++ lib.optional mayAsk "graphical-session-pre.target";
+      Install.WantedBy = startedBy;
     };
 
     # The manager itself finds out about units that this configuration does not know. Nothing comes after it, so it is in no cycle.
@@ -150,7 +152,7 @@ in {
           RemainAfterExit = lib.mkDefault true;
           ExecStart = "${pkgs.runtimeShell} ${../check-secrets.sh} ${config.systemd.user.systemctlPath} --user sops-nix.service sops-secrets.target";
         };
-      Install.WantedBy = ["default.target"];
+      Install.WantedBy = lib.filter (target: target == "default.target") startedBy;
     };
 
     warnings = lib.optional (late != [] && !isOrdinary) ''
