@@ -43,6 +43,14 @@
     exec ${sops.package}/bin/sops-install-secrets -ignore-passwd ${manifest}
   '';
 
+  # A list of ours beside what the configuration says of the same setting: lists add up, and one text is refused beside a list.
+  besides = setting: ours: let
+    theirs = (definitionsOf "sops-nix").values ["Unit" setting];
+  in
+    if lib.all lib.isList theirs
+    then ours
+    else lib.mkOverride 60 (ours ++ lib.concatMap lib.toList theirs);
+
   # Nothing is declared any more: the same unit removes the files, links and copies of earlier generations.
   clears = sops.secrets == {};
 
@@ -54,6 +62,8 @@
   late = order.lateBefore "sops-secrets.target";
   isOrdinary = lib.any isYes ((definitionsOf "sops-nix").values ["Unit" "DefaultDependencies"]);
   isEarly = late == [] && !isOrdinary;
+  # A configuration may have the unit started by something else, such as a session.
+  startedBy = lib.toList (config.systemd.user.services.sops-nix.Install.WantedBy or []);
 in {
   config = lib.mkIf (sops.secrets != {} || sops.removeLeftovers) {
     sops.environment = {
@@ -91,8 +101,8 @@ in {
           # Default dependencies would put it after basic.target. The order before that is in sops-secrets.target.
           DefaultDependencies = lib.mkDefault false;
           # They would say so, too: a logout ends an installation that is under way.
-          Before = ["shutdown.target"];
-          Conflicts = ["shutdown.target"];
+          Before = besides "Before" ["shutdown.target"];
+          Conflicts = besides "Conflicts" ["shutdown.target"];
         };
       Service =
         hardening.user "sops-nix"
@@ -123,7 +133,7 @@ in {
           ++ lib.optional (isEarly && !mayAsk) "basic.target"
           ++ lib.optional isEarly "graphical-session-pre.target";
       };
-      Install.WantedBy = ["default.target"] ++ lib.optional mayAsk "graphical-session-pre.target";
+      Install.WantedBy = startedBy;
     };
 
     # The manager itself finds out about units that this configuration does not know. Nothing comes after it, so it is in no cycle.
@@ -142,7 +152,7 @@ in {
           RemainAfterExit = lib.mkDefault true;
           ExecStart = "${pkgs.runtimeShell} ${../check-secrets.sh} ${config.systemd.user.systemctlPath} --user sops-nix.service sops-secrets.target";
         };
-      Install.WantedBy = ["default.target"];
+      Install.WantedBy = lib.filter (target: target == "default.target") startedBy;
     };
 
     warnings = lib.optional (late != [] && !isOrdinary) ''

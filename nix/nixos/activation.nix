@@ -35,6 +35,9 @@
   installers =
     lib.optional units.forUsers "sops-install-secrets-for-users.service"
     ++ lib.optional units.regular "sops-install-secrets.service";
+  # Where a configuration has taken `wantedBy` from one, something else starts it, or nobody does: its key may never come at a boot.
+  startedAtBoot = lib.filter (name: config.systemd.services.${lib.removeSuffix ".service" name}.wantedBy != []) installers;
+  targetAtBoot = startedAtBoot == installers;
 in {
   config = lib.mkMerge [
     (lib.optionalAttrs (options ? system.build) {system.build.sops-nix-manifest = manifest;})
@@ -65,7 +68,8 @@ in {
               wants = installation.wantedMounts;
               unitConfig = {
                 RequiresMountsFor = installation.requiredMounts;
-                WantsMountsFor = installation.mountsForState;
+                # A configuration may say it as one text, which does not add up with a list.
+                WantsMountsFor = lib.mkDefault installation.mountsForState;
               };
             }
           ];
@@ -75,7 +79,7 @@ in {
           # The boot itself finds out about units that this configuration does not know. Nothing comes after it, so it is in no cycle.
           sops-check-secrets = {
             description = lib.mkDefault "Check that secrets were installed";
-            wantedBy = systemTargets;
+            wantedBy = lib.optionals (startedAtBoot != []) systemTargets;
             after = ["sysinit.target" "sops-secrets.target"] ++ installers;
             conflicts = ["shutdown.target"];
             before = ["shutdown.target"];
@@ -85,7 +89,7 @@ in {
               // {
                 Type = lib.mkDefault "oneshot";
                 RemainAfterExit = lib.mkDefault true;
-                ExecStart = ["${pkgs.runtimeShell} ${../check-secrets.sh} systemctl --system ${lib.optionalString (units.forUsers && installation.keysMountedLate) "--retry "}${toString (installers ++ ["sops-secrets.target"])}"];
+                ExecStart = ["${pkgs.runtimeShell} ${../check-secrets.sh} systemctl --system ${lib.optionalString (lib.elem "sops-install-secrets-for-users.service" startedAtBoot && installation.keysMountedLate) "--retry "}${toString (startedAtBoot ++ lib.optional targetAtBoot "sops-secrets.target")}"];
               };
           };
         })
@@ -125,12 +129,12 @@ in {
       # dependencies, which would order it before every target that wants it.
       systemd.targets.sops-secrets = {
         description = lib.mkDefault "Secrets Installed";
-        wantedBy = systemTargets;
+        wantedBy = lib.optionals targetAtBoot systemTargets;
         before = ["shutdown.target"] ++ lib.optional isEarly "sysinit.target";
         conflicts = ["shutdown.target"];
         requires = installers;
         after = installers;
-        unitConfig.DefaultDependencies = "no";
+        unitConfig.DefaultDependencies = lib.mkDefault "no";
       };
 
       warnings =

@@ -73,10 +73,10 @@ in rec {
     map toString (lib.filter outside (lib.mapAttrsToList (_: secret: secret.sopsFile) regularSecrets));
 
   # Where links are put other than below /run/secrets.
-  linkPaths = lib.filter (path: !lib.hasPrefix "/run/secrets/" path) (
-    lib.mapAttrsToList (_: file: file.path) regularSecrets
-    ++ lib.mapAttrsToList (_: file: file.path) regularTemplates
-  );
+  linkPaths = linksOf regularSecrets ++ linksOf regularTemplates;
+  # The order of units goes by those of secrets. Templates may depend on what any unit says of its order, ours included.
+  orderedLinkPaths = linksOf regularSecrets;
+  linksOf = files: lib.filter (path: !lib.hasPrefix "/run/secrets/" path) (lib.mapAttrsToList (_: file: file.path) files);
 
   manifest = {
     name,
@@ -208,10 +208,10 @@ in rec {
   #
   # local-fs.target has those of keys, of sops files outside of the store and of links, whatever symlinks lead there, and what puts a
   # key in place before it. Where a local file system is opened with a secret, to wait for that target would be a cycle.
-  waitsForLocalFileSystems = !order.localFileSystemsNeed linkPaths;
+  waitsForLocalFileSystems = !order.localFileSystemsNeed orderedLinkPaths;
   # RequiresMountsFor=: without these mounts, some secrets could not be opened, or would be linked below a mount point.
   requiredMounts = map escape.path requiredPaths;
-  requiredPaths = unique (lib.filter (path: !mounts.onRemote path && !mounts.onOptional path) (readPaths ++ linkPaths));
+  requiredPaths = unique (lib.filter (path: !mounts.onRemote path && !mounts.onOptional path) (readPaths ++ orderedLinkPaths));
   # Mounts that may be absent, or that come with the network, and that have a key or a sops file: waited for, and not required, because
   # other keys and files are as good without them. A link there is not worth a boot that waits: it is made at a switch, and is kept.
   wantedMounts =
