@@ -83,7 +83,14 @@ in {
   loads = lib.mapAttrs (_: map load) byService;
 
   assertions =
-    map (wrong: {
+    lib.optional (given != [] && !sops.credentials.enable) {
+      assertion = false;
+      message = ''
+        ${lib.concatStringsSep ", " (lib.unique (map ({option, ...}: option) given))} is set, but services are given no credentials. Add:
+          sops.credentials.enable = true;
+      '';
+    }
+    ++ map (wrong: {
       assertion = false;
       message =
         if suffixOf wrong.unit == "service"

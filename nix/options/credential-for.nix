@@ -11,7 +11,8 @@ lib.mkOption {
   default = [];
   example = ["api.service"];
   description = ''
-    Services that get the ${noun} as a credential of systemd, and are restarted when it changes. A name without a suffix is a
+    Services that get the ${noun} as a credential of systemd, and are restarted when it changes. It takes
+    {option}`sops.credentials.enable`. A name without a suffix is a
     service. Other units have no credentials, and one with an `@` in its name has to be given them in `LoadCredential=` by hand. The
     service has to be in {option}`systemd.services`; for one of a package, set
     {option}`systemd.services.<name>.overrideStrategy` to `"asDropin"`.
@@ -22,6 +23,7 @@ lib.mkOption {
     `.`, `_` and `-`:
 
     ```nix
+    sops.credentials.enable = true;
     ${example}
     ```
 

@@ -181,6 +181,14 @@ in {
           instances.
         '';
       };
+      credentials.enable = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Give secrets and templates to services as credentials of systemd: see {option}`sops.secrets.<name>.credentialFor`. With this, secrets
+          and templates cannot be declared by means of {option}`systemd.services.<name>.serviceConfig`, which then depends on them.
+        '';
+      };
       testing.dummySecrets = mkOption {
         type = types.bool;
         default = false;

@@ -3,6 +3,7 @@
   name = "sops-activate-credentials";
 
   nodes.machine = {config, ...}: {
+    sops.credentials.enable = true;
     sops.secrets."database/password" = {
       key = lib.mkDefault "database/password";
       credentialFor = ["api.service"];

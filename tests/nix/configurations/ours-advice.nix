@@ -1,6 +1,7 @@
 # Lines that assertions and warnings say to add, as they stand there.
 {config, ...}: {
   sops.defaultSopsFile = ../../compat/files/values.yaml;
+  sops.credentials.enable = true;
   services.openssh.enable = true;
 
   # A template with a secret that is needed for users.

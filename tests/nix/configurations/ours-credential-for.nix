@@ -1,6 +1,7 @@
 # Secrets and a template as credentials; an owner that is taken from the very service is no infinite recursion.
 {config, ...}: {
   sops.defaultSopsFile = ../../compat/files/values.yaml;
+  sops.credentials.enable = true;
   services.openssh.enable = true;
 
   users.users.api = {

@@ -2,6 +2,7 @@
 # until it starts.
 {config, ...}: {
   sops.defaultSopsFile = ../../compat/files/values.yaml;
+  sops.credentials.enable = true;
   services.userborn.enable = true;
 
   sops.age.keyCredential = "sops-age-key";

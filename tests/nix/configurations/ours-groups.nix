@@ -1,6 +1,7 @@
 # Secrets that have a file and all else in common, one of them with a field of its own.
 {
   sops.defaultSopsFile = ../../compat/files/values.yaml;
+  sops.credentials.enable = true;
   services.openssh.enable = true;
 
   users.users.app = {

@@ -1,6 +1,7 @@
 # Two credentials of one name.
 {
   sops.defaultSopsFile = ../../compat/files/values.yaml;
+  sops.credentials.enable = true;
   services.openssh.enable = true;
 
   systemd.services.api.script = "run";
