@@ -78,12 +78,14 @@ in {
         (lib.mkIf (installers != []) {
           # The boot itself finds out about units that this configuration does not know. Nothing comes after it, so it is in no cycle.
           sops-check-secrets = {
-            description = lib.mkDefault "Check that secrets were installed";
             wantedBy = lib.optionals (startedAtBoot != []) systemTargets;
             after = ["sysinit.target" "sops-secrets.target"] ++ installers;
             conflicts = ["shutdown.target"];
             before = ["shutdown.target"];
-            unitConfig.DefaultDependencies = lib.mkDefault "no";
+            unitConfig = {
+              Description = lib.mkDefault "Check that secrets were installed";
+              DefaultDependencies = lib.mkDefault "no";
+            };
             serviceConfig =
               installation.hardening.check "sops-check-secrets"
               // {
@@ -96,7 +98,6 @@ in {
 
         (lib.mkIf (sops.age.generateKey && installers != []) {
           sops-generate-age-key = {
-            description = lib.mkDefault "Generate the age key of this machine";
             # Wanted by the units that install secrets, which are also those that need it. It does not remain active: each of their
             # starts looks again whether there is a key.
             before = installers ++ ["shutdown.target"];
@@ -104,6 +105,7 @@ in {
             inherit (generator) path;
             unitConfig =
               {
+                Description = lib.mkDefault "Generate the age key of this machine";
                 DefaultDependencies = lib.mkDefault "no";
                 # It is started as often as what wants it.
                 StartLimitIntervalSec = lib.mkDefault 0;
@@ -128,13 +130,15 @@ in {
       # what comes before them can be asked for here; and where that is late, nothing is ordered after them. It has no default
       # dependencies, which would order it before every target that wants it.
       systemd.targets.sops-secrets = {
-        description = lib.mkDefault "Secrets Installed";
         wantedBy = lib.optionals targetAtBoot systemTargets;
         before = ["shutdown.target"] ++ lib.optional isEarly "sysinit.target";
         conflicts = ["shutdown.target"];
         requires = installers;
         after = installers;
-        unitConfig.DefaultDependencies = lib.mkDefault "no";
+        unitConfig = {
+          Description = lib.mkDefault "Secrets Installed";
+          DefaultDependencies = lib.mkDefault "no";
+        };
       };
 
       warnings =

@@ -105,7 +105,6 @@ in rec {
     description,
     arguments,
   }: {
-    description = lib.mkDefault description;
     wants = lib.optional sops.age.generateKey "sops-generate-age-key.service";
     after = lib.optional sops.age.generateKey "sops-generate-age-key.service";
 
@@ -116,6 +115,8 @@ in rec {
     before = ["shutdown.target"];
 
     unitConfig = {
+      # Not `description`, which NixOS makes a definition of this one that no other can override.
+      Description = lib.mkDefault description;
       # Default dependencies put a service after sysinit.target, and these have to be done before it.
       DefaultDependencies = lib.mkDefault "no";
       # Otherwise the sixth start in ten seconds is refused, and the secrets of that switch are not installed. Nothing here restarts
@@ -155,9 +156,9 @@ in rec {
     mountPoint,
     symlinkPath,
   }: {
-    description = lib.mkDefault description;
     wantedBy = ["multi-user.target"] ++ lib.optional machine.foreign "system-manager.target";
     unitConfig = {
+      Description = lib.mkDefault description;
       # Either: the list, which is gone when all that stands in it is; or a live generation, as after a switch. A directory there is
       # somebody else's, as in a container of podman.
       ConditionPathExists = "|${listOf mountPoint}";

@@ -30,7 +30,8 @@
   asSettings = {config, ...}: {
     config = {
       unitConfig =
-        lib.optionalAttrs (config.startLimitIntervalSec != null) {StartLimitIntervalSec = toString config.startLimitIntervalSec;};
+        lib.optionalAttrs (config.description != "") {Description = config.description;}
+        // lib.optionalAttrs (config.startLimitIntervalSec != null) {StartLimitIntervalSec = toString config.startLimitIntervalSec;};
       serviceConfig =
         lib.optionalAttrs (config.preStart != "") {ExecStartPre = [(toString (pkgs.writeShellScript "pre-start" config.preStart))];}
         // lib.optionalAttrs (config.postStart != "") {ExecStartPost = [(toString (pkgs.writeShellScript "post-start" config.postStart))];};
