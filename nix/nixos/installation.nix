@@ -63,7 +63,7 @@ in rec {
     ++ sops.gnupg.sshKeyPaths
     ++ lib.optional (sops.age.keyFile != null) sops.age.keyFile
     ++ sops.age.sshKeyPaths;
-  # Keys that the program is told of by a variable.
+  # Keys that a variable names.
   keyVariables = environment:
     lib.filter (lib.hasPrefix "/") (map (name: toString environment.${name} or "") ["GNUPGHOME" "SOPS_AGE_KEY_FILE" "SOPS_AGE_SSH_PRIVATE_KEY_FILE"]);
   # Sops files and templates that are read from the disk of the machine. A path in Nix is copied to the store.
