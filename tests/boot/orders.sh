@@ -340,5 +340,7 @@ described_kind() {
     unknown*) configuration=${configuration%-before.nix} configuration=${configuration%-wants.nix}.nix configuration=${configuration/.nix.nix/.nix} ;;
     esac
     sed -n '1s/^# //p' "$configuration" | sed 's/|/\\|/g' | tr -d '\n'
+    # Markdown's quotes.
+    # shellcheck disable=SC2016
     printf ' (`%s`)' "$1"
 }

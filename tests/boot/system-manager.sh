@@ -4,7 +4,7 @@
 # shellcheck disable=SC2034,SC2154
 
 system_manager() {
-    local units
+    local units moments
     container=$work/system-manager container_options=()
     units=$container/etc/systemd/system
     title 'Debian with the units of system-manager'
@@ -21,7 +21,8 @@ system_manager() {
     is 'no unit failed' boot.failed ''
     is 'the secret is there' boot.secret "400 root:root $(printf 'first value' | wc -c) $(digest 'first value')"
     is 'a service of system-manager.target found it' boot.saw "$(digest 'first value')"
-    in_order 'the secrets came before sysinit.target' ${fact[boot.order]-0 0}
+    read -r -a moments <<<"${fact[boot.order]-0 0}"
+    in_order 'the secrets came before sysinit.target' "${moments[@]}"
     is 'after system-manager has activated, all is active' again.states 'active active active'
     is 'and no unit failed' again.failed ''
     shut_down
