@@ -82,8 +82,8 @@
   # What is needed for users is in a manifest of its own, and rendered before all else is there.
   forUsers = file: file.neededForUsers or false;
 
-  # Most texts that stand for a secret have one form. So a template is searched for that, rather than for every secret; only a text that a
-  # configuration has set in `sops.placeholder` has to be searched for alone.
+  # Most placeholders have one form. A template is searched once for that form, not once for each secret. Only texts that a
+  # configuration sets in `sops.placeholder` are searched for one by one.
   mark = "(<SOPS:[0-9a-f]{64}:(PLACEHOLDER|JSON|SHELL)>)";
   isMark = {text, ...}: builtins.match mark text != null;
   texts =
@@ -99,7 +99,7 @@
   otherTexts = lib.filter (text: !isMark text) texts;
   standsIn = content:
     lib.concatMap (part: lib.optionals (lib.isList part) (byMark.${lib.head part} or [])) (builtins.split mark content)
-    # Not lib.hasInfix, whose regular expression needs a stack as deep as the content is long.
+    # Not lib.hasInfix: its regular expression needs stack in proportion to the length of the content.
     ++ lib.filter ({text, ...}: lib.replaceStrings [text] [""] content != content) otherTexts;
   secretsOf = found: lib.attrNames (lib.groupBy ({secret, ...}: secret) found);
 

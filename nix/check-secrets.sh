@@ -1,12 +1,12 @@
 #!/bin/sh
-# Start each of the given units that should have installed secrets by now and did not, because systemd deleted a job.
+# Starts those of the given units that have not installed their secrets because systemd deleted a job.
 #
 #   check-secrets SYSTEMCTL --system|--user [--retry] UNIT...
 #
-# Where units are ordered in a cycle, systemd deletes one job of it, logs that, and goes on: no unit fails. This runs when the cycle is
-# over, after the target that closed it. An installer that has never run is started. One that failed is started once more if a unit
-# that comes before it has never run, together with that unit: most likely it was to bring the key. The target that services wait for is
-# started as well. A unit after `--retry` is started once more if it failed for any reason: it may have run before its key was mounted.
+# systemd breaks an ordering cycle by deleting one of its jobs, and only logs that: no unit fails. This script runs after the target that
+# closed the cycle. It starts an installer that has never run. It starts a failed installer again, together with every unit before it that
+# has never run, because such a unit probably fetches the key. It also starts the target that services wait for. After `--retry`, it starts
+# a failed installer again for any reason: the installer may have run before its key was mounted.
 set -eu
 
 systemctl=$1 manager=$2
@@ -16,13 +16,13 @@ if [ "$manager" = --user ]; then journal='journalctl --user'; fi
 
 property() { "$systemctl" "$manager" show --property="$1" --value -- "$2"; }
 
-# systemd looks at a unit's conditions whenever a job of the unit is run.
+# systemd checks a unit's conditions whenever it runs a job of the unit.
 never_ran() {
   [ "$(property LoadState "$1")" = loaded ] && [ "$(property ActiveState "$1")" = inactive ] &&
     [ "$(property ConditionTimestampMonotonic "$1")" = 0 ] && [ -z "$(property Job "$1")" ]
 }
 
-# Whether something asks for the unit to be started.
+# Whether another unit wants or requires the unit.
 is_wanted() {
   for dependency in WantedBy RequiredBy UpheldBy BoundBy; do
     if [ -n "$(property "$dependency" "$1")" ]; then return 0; fi
@@ -30,7 +30,7 @@ is_wanted() {
   return 1
 }
 
-# Whether the unit could not run for a unit that it requires. That one has failed, and says why.
+# Whether a failed unit that this one requires prevents its start. The failed unit logs the reason.
 is_blocked() {
   for required in $(property Requires "$1") $(property BindsTo "$1"); do
     if [ "$(property ActiveState "$required")" = failed ] || { never_ran "$required" && is_blocked "$required"; }; then return 0; fi
@@ -38,9 +38,8 @@ is_blocked() {
   return 1
 }
 
-# missing UNIT: adds to `units` those before UNIT that have never run or that failed, and those before them; and to `order` all of
-# these and UNIT, each behind those that come before it. systemctl asks for one after the other, and a unit waits only for jobs that are
-# there when its own is.
+# missing UNIT: adds to `units` the units before UNIT that have never run or that failed, recursively; and to `order` these and UNIT,
+# sorted by start order. systemctl queues the jobs one after the other, and a job waits only for jobs that were queued before it.
 missing() {
   for before in $(property After "$1"); do
     case " $units " in *" $before "*) continue ;; esac
@@ -54,7 +53,7 @@ missing() {
   order="$order $1"
 }
 
-# The number is the priority in the log.
+# <4> is the log priority: warning.
 warn() { printf '<4>%s\n' "$*" >&2; }
 
 status=0 retry='' started=''
@@ -84,7 +83,7 @@ for unit; do
   retry=
   if [ -z "$started" ]; then warn "Services that have started already may lack their secrets."; fi
   started="$started $units"
-  # Names of units have no blanks.
+  # Names of units contain no spaces.
   # shellcheck disable=SC2086
   if ! "$systemctl" "$manager" start -- $order; then
     status=1

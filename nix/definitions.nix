@@ -1,10 +1,10 @@
-# What a configuration itself says of a unit of ours, definition by definition. The merged unit cannot be asked: what we add to it
-# depends on the answer.
+# The definitions that the configuration itself, not this module, gives for a unit of ours. Reading the merged unit would be infinite
+# recursion: our own definitions depend on the result.
 {
   lib,
   # The option that holds the units.
   option,
-  # Directory of the module, which is no part of the configuration.
+  # Directory of the module, whose definitions are excluded.
   module,
 }: unit: let
   # `mkIf`, `mkMerge`, `mkForce` and the like, undone at one level.
@@ -31,6 +31,6 @@ in {
   values = path: below path definitions;
   # The names of the attributes that are given at a path.
   names = path: lib.concatMap lib.attrNames (lib.filter lib.isAttrs (below path definitions));
-  # A submodule in the form of a function or with modules in it, which may say anything.
+  # Whether a definition is a function or a module with `imports` or `config`, so that its content is unknown.
   opaque = lib.any (definition: !lib.isAttrs definition || definition ? imports || definition ? config) definitions;
 }

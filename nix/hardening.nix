@@ -6,7 +6,7 @@
 {
   lib,
   sops,
-  # What the configuration says of a unit: see definitions.nix.
+  # The configuration's own definitions of a unit: see definitions.nix.
   definitionsOf,
   # What the units get to see besides what they say themselves.
   inherited ? {},
@@ -22,11 +22,10 @@
     || sops.gnupg.home != null
     || (variables ? SOPS_GPG_EXEC && variables.SOPS_GPG_EXEC != ownGpg)
     || lib.any named ["SOPS_AGE_KEY_CMD" "SOPS_AGE_SSH_PRIVATE_KEY_CMD" "GNUPGHOME" "PATH"];
-  # Set wherever there are RSA host keys, which the program uses without it.
+  # The default where there are RSA host keys; the program reads these without gpg.
   ownGpg = "${sops.gnupg.package}/bin/gpg";
 
-  # The configuration adds steps or variables to a unit. They may need anything, and what they do with nothing taken away is why they
-  # are there: nothing is taken away from such a unit.
+  # Whether the configuration adds steps or variables to a unit. Such steps may need any right, so the unit is not restricted.
   hasAdditions = unit: let
     said = definitionsOf unit;
     isStep = setting: lib.hasPrefix "Exec" setting || lib.elem setting ["Environment" "EnvironmentFile" "PassEnvironment"];
@@ -85,7 +84,7 @@
       UMask = "0077";
     };
 
-  # The defaults of a unit.
+  # Hardening defaults of a unit; none for a unit with additions.
   takenFrom = unit: settings: lib.mapAttrs (_: lib.mkDefault) (lib.optionalAttrs (!hasAdditions unit) settings);
 in {
   # Installs secrets.
@@ -110,7 +109,7 @@ in {
       }
     );
 
-  # Asks systemd for units. As root: systemd takes orders from whoever has CAP_SYS_ADMIN.
+  # Starts units by systemctl. From root, systemd accepts such requests only with CAP_SYS_ADMIN.
   check = unit:
     takenFrom unit (
       ownPrograms

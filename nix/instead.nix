@@ -1,5 +1,5 @@
-# The programs that sops-nix has and this project has not, under their names: derivations whose build fails and says what to use. They need
-# nothing of nixpkgs, so there is one for every system, and a flake that names them evaluates.
+# Programs that only sops-nix has, under their names. Building one fails with a message that names a replacement. They need nothing from
+# nixpkgs, so they exist for every system, and a flake that names them evaluates.
 {system}: let
   sopsNix = name: ''
     This name is here so that the input sops-nix can be changed to sops-activate at once. To keep using the program, keep sops-nix as a

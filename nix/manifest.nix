@@ -17,7 +17,7 @@
   validationPackage,
   # For messages about what this host could open.
   hostName ? "",
-  # The names of all users and groups of this host, where they are known and a file has another owner or group; or null.
+  # The names of all users and groups of this host, or null: if not all are known, or every owner and group is declared.
   accounts ? null,
 }: let
   manifest =

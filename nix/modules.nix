@@ -10,7 +10,7 @@ rec {
   };
   homeManagerModules = homeModules;
   homeManagerModule = homeModules.sops;
-  # So that a flake with a Mac among its machines evaluates: it says what to do.
+  # Lets a flake with a Mac evaluate; its assertion says how to keep sops-nix for that machine.
   darwinModules = {
     sops = ./darwin;
     default = darwinModules.sops;

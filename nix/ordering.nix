@@ -1,4 +1,4 @@
-# Which units come before an installer, as far as a configuration tells, and which of them are late.
+# The units that a configuration orders before an installer, and the late ones among them.
 #
 # A unit with default dependencies starts after sysinit.target (in a user's manager: after basic.target). An installer that is ordered
 # after such a unit and before that target closes a cycle. systemd breaks a cycle by deleting one of its jobs, and only logs that: the
@@ -12,7 +12,7 @@
   mountsOf ? (_: []),
   # Whether a unit that is not among `units` is late.
   lateByName,
-  # Units whose order depends on the answer: to look at it would be infinite recursion.
+  # Units whose order depends on the result: reading it would be infinite recursion.
   ignored ? [],
 }: let
   # foo@bar.service is an instance of foo@.service.

@@ -25,7 +25,7 @@ use crate::template::TemplateError;
 /// With every problem.
 pub fn check(plan: &Plan, extent: Check, ignore_passwd: bool) -> Result<(), Report> {
     let mut report = Report::default();
-    // The activation would not look for them either.
+    // The activation would not look them up either.
     if !(ignore_passwd || plan.user_mode) {
         check_accounts(plan, &mut report);
     }
@@ -54,7 +54,7 @@ pub fn check(plan: &Plan, extent: Check, ignore_passwd: bool) -> Result<(), Repo
     report.or(())
 }
 
-/// Checks that every owner and group is declared, where the configuration knows them all.
+/// Checks that every owner and group is declared, if the manifest lists all accounts.
 fn check_accounts(plan: &Plan, report: &mut Report) {
     let accounts = DeclaredAccounts::new(&plan.accounts);
     for target in plan.targets() {

@@ -201,10 +201,10 @@ pub fn enumerate(names: &[impl AsRef<str>]) -> String {
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
-/// Letters of a name at most that others are compared with.
+/// Maximum number of characters of a name that are compared.
 const COMPARED: usize = 64;
 
-/// The name that may have been meant, if one is near.
+/// The nearest of the names, if it is near enough for a suggestion.
 #[must_use]
 pub fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let near = wanted.chars().take(COMPARED).count().div_ceil(3);
@@ -215,15 +215,14 @@ pub fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Op
         .map(|(_, name)| name)
 }
 
-/// How many letters are wrong, missing, too many, or in the place of their neighbour; of names cut to a length where that
-/// is cheap to find out.
+/// The edit distance (with transpositions) of two names, each cut to a length at which it is cheap to compute.
 #[must_use]
 pub fn distance(a: &str, b: &str) -> usize {
     let cut = |name: &str| name.chars().take(COMPARED).collect::<String>();
     strsim::osa_distance(&cut(a), &cut(b))
 }
 
-/// A string as it is written in Nix.
+/// A string in Nix syntax.
 #[must_use]
 pub fn in_nix(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#).replace("${", r"\${"))

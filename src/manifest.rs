@@ -55,7 +55,7 @@ pub struct Settings {
     /// Ours: neither keys nor sops files are read; every secret gets a value that says that it is none.
     #[serde(deserialize_with = "null_as_default")]
     pub dummy_secrets: bool,
-    /// Ours: every user and group that the machine will have, where the configuration knows them all.
+    /// Ours: every user and group that the machine will have, if the configuration declares them all.
     #[serde(deserialize_with = "null_as_default")]
     pub accounts: KnownAccounts,
 }

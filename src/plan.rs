@@ -33,7 +33,7 @@ pub struct Plan {
     pub user_mode: bool,
     pub logging: Logging,
     pub host: Host,
-    /// The users and groups that the configuration knows of.
+    /// The users and groups that the configuration declares.
     pub accounts: KnownAccounts,
     /// Placeholder texts of secrets that are not in this manifest (those for users are in another), by name.
     pub placeholders_elsewhere: Vec<(String, String)>,

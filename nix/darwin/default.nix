@@ -1,5 +1,5 @@
-# The nix-darwin module. It installs nothing; it is here so that a flake with one Mac can have sops-activate for its servers under the name of
-# sops-nix. So it takes whatever is written for sops-nix's module, and answers whatever is read of it, until the assertion is heard.
+# The nix-darwin module. It installs nothing. It lets a flake with a Mac use sops-activate for its servers under the name of sops-nix: it
+# accepts all definitions for sops-nix's module and gives its options values, so that evaluation gets as far as the assertion.
 {
   config,
   lib,

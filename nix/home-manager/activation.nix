@@ -100,7 +100,7 @@ in {
         // lib.optionalAttrs (!mayAsk) {
           # Default dependencies would put it after basic.target. The order before that is in sops-secrets.target.
           DefaultDependencies = lib.mkDefault false;
-          # They would say so, too: a logout ends an installation that is under way.
+          # As default dependencies would: a logout stops a running installation.
           Before = besides "Before" ["shutdown.target"];
           Conflicts = besides "Conflicts" ["shutdown.target"];
         };
@@ -118,9 +118,9 @@ in {
       Install.WantedBy = ["default.target"] ++ lib.optional mayAsk "graphical-session-pre.target";
     };
 
-    # A name to wait for, as on the system, which also carries the order: what starts with the manager finds its secrets, or, where a
-    # passphrase may have to be asked for, what starts with the session. Where something late comes before the secrets, an order here
-    # would close a cycle, and systemd would delete the job of one of the units.
+    # The target to wait for, as on the system. It also has the order: units that start with the manager find their secrets; or, where a
+    # passphrase prompt is possible, units that start with the session. If a late unit precedes the secrets, an order here would close a
+    # cycle, and systemd would delete one of the jobs.
     systemd.user.targets.sops-secrets = lib.mkIf (!clears) {
       Unit = {
         Description = lib.mkDefault "Secrets Installed";
@@ -136,7 +136,7 @@ in {
       Install.WantedBy = startedBy;
     };
 
-    # The manager itself finds out about units that this configuration does not know. Nothing comes after it, so it is in no cycle.
+    # Handles cycles with units that the evaluation cannot see. No unit comes after this one, so it is in no cycle itself.
     systemd.user.services.sops-check-secrets = lib.mkIf (!clears) {
       Unit = {
         Description = lib.mkDefault "Check that secrets were installed";

@@ -2,18 +2,18 @@
 {
   config,
   lib,
-  # The installer itself has default dependencies: then only the session must not come before it.
+  # Whether the installer has default dependencies. Then only the session is late.
   isOrdinary,
-  # What the configuration orders before sops-secrets.target, in words of that.
+  # The configuration's own `After=` of sops-secrets.target.
   afterTarget,
 }: let
   inherit (import ../unit-words.nix {inherit lib;}) isNo words;
   inherit (import ../unit-name.nix {inherit lib;}) suffixOf;
   user = config.systemd.user;
 
-  # In the manager of a user, sockets, timers and paths do not wait for basic.target: it waits for them.
+  # In a user's manager, basic.target comes after sockets, timers and paths.
   isEarlyKind = name: lib.elem (suffixOf name) ["device" "mount" "path" "scope" "slice" "socket" "timer"];
-  # The same of targets that come with systemd.
+  # systemd's own targets that are early as well.
   earlyTargets = ["bluetooth.target" "paths.target" "printer.target" "shutdown.target" "smartcard.target" "sockets.target" "timers.target"];
   lateTargets = lib.optional (!isOrdinary) "basic.target" ++ ["default.target" "graphical-session-pre.target" "graphical-session.target" "tray.target" "xdg-desktop-autostart.target"];
 
@@ -57,6 +57,6 @@ in
         };
       };
     lateByName = name: !isEarlyKind name && !lib.elem name (earlyTargets ++ lib.optional isOrdinary "basic.target");
-    # Its order is decided here.
+    # Its order depends on this result.
     ignored = ["sops-secrets.target"];
   }

@@ -1,5 +1,5 @@
-# Users and groups, as far as the configuration tells. NixOS declares them lazily, and a file may take its owner from a service; so
-# nothing is asked here before a name is given.
+# The users and groups that the configuration declares. NixOS declares them lazily, and a file may take its owner from a service. So
+# nothing here is evaluated before a file names an owner or a group.
 {
   config,
   lib,
@@ -10,7 +10,7 @@
   users = config.users.users or {};
   groups = config.users.groups or {};
 
-  # The name on the machine may differ from that of the attribute.
+  # A user's `name` may differ from its attribute.
   byName = lib.mapAttrs' (attribute: account: lib.nameValuePair (account.name or attribute) account);
   usersByName = byName users;
   groupsByName = byName groups;
@@ -22,7 +22,7 @@
   knowsUser = name: knows name [users usersByName externalUsers];
   knowsGroup = name: knows name [groups groupsByName externalGroups];
 
-  # Users of another distribution are not in the configuration. What is needed for users belongs to root whatever it says.
+  # The configuration does not have the users of another distribution. Files with neededForUsers always belong to root.
   asksForUser = file: !machine.foreign && !knowsUser file.owner;
   asksForGroup = file: !machine.foreign && !knowsGroup file.group;
 
@@ -31,19 +31,19 @@
     limit = lib.stringLength name / 4 + 1;
     near = lib.filter (other: lib.strings.levenshteinAtMost limit name other) (lib.attrNames names);
   in
-    # Older releases cannot count.
+    # Older releases lack levenshteinAtMost.
     if !(lib.strings ? levenshteinAtMost) || near == []
     then null
     else lib.head (lib.sort (a: b: distance a < distance b) near);
 
-  # What to do about a name that is not declared.
+  # Advice for a name that is not declared.
   advice = what: name: names: let
     found = nearest name names;
   in ''
     ${lib.optionalString (found != null) ''Did you mean "${found}"? ''}If it comes from elsewhere (made by hand, a directory server, a package), say so:
       sops.external.${what} = [ ${lib.strings.escapeNixString name} ];'';
 
-  # Whoever is missing in the files of the machine can be found nowhere else.
+  # Whether the configuration declares all accounts: it fixes the users, and names are looked up in local files alone.
   complete =
     !(config.users.mutableUsers or true)
     && lib.subtractLists ["files" "systemd"] (config.system.nssDatabases.passwd or ["unknown"] ++ config.system.nssDatabases.group or ["unknown"])
@@ -52,7 +52,7 @@
     && !(config.services.userdbd.enable or false);
   exist = lib.filterAttrs (_: account: account.enable or true);
 in {
-  # The group that goes with an owner, as far as one is declared. An error where that is asked for an owner that may be a typo.
+  # The default group of an owner: the declared one. For an owner that may be a typo, an error.
   groupOf = owner:
     if users ? ${owner}
     then users.${owner}.group or null
@@ -67,7 +67,7 @@ in {
       '';
 
   assertions = option: file: {
-    # Where a group is set, sops-nix builds it.
+    # sops-nix builds a file with a group, so that is only a warning below.
     assertion = asksForUser file -> (builtins.tryEval file.group).success;
     message = ''
       ${option}.owner is "${file.owner}", a user that this configuration does not declare: its group is not known.
@@ -87,8 +87,8 @@ in {
       ''
     );
 
-  # For the manifest: all that there will be, where that is known and something else is named. Otherwise nothing, so that a manifest does
-  # not change with the users of a machine.
+  # For the manifest: all accounts, if they are known and a file names another one. Otherwise nothing, so that new users do not change
+  # the manifest.
   forManifest = files:
     if complete && lib.any (file: !file.neededForUsers && (asksForUser file || asksForGroup file)) files
     then {

@@ -25,7 +25,7 @@
   );
 
   inherit (installation) isOrdinary lateBefore;
-  # Both kinds: whatever waits for the target waits for both.
+  # Both kinds: units that wait for the target wait for both.
   isEarly =
     lateBefore.all
     == []
@@ -76,7 +76,7 @@ in {
         })
 
         (lib.mkIf (installers != []) {
-          # The boot itself finds out about units that this configuration does not know. Nothing comes after it, so it is in no cycle.
+          # Handles cycles with units that the evaluation cannot see. No unit comes after this one, so it is in no cycle itself.
           sops-check-secrets = {
             wantedBy = lib.optionals (startedAtBoot != []) systemTargets;
             after = ["sysinit.target" "sops-secrets.target"] ++ installers;

@@ -33,7 +33,7 @@
     lib.mapAttrsToList (name: file: {
       inherit file;
       option = secretOption name;
-      # What sops-nix refuses. Of templates it refuses nothing, and where the build looks at no sops file, it does not look at owners.
+      # sops-nix refuses this for secrets only, and only if the build checks sops files.
       strict = sops.validateSopsFiles;
     })
     sops.secrets
@@ -53,7 +53,7 @@
     option,
     strict,
   }: let
-    ignored = what: lib.optionalString (!strict) " The ${what} counts for nothing then.";
+    ignored = what: lib.optionalString (!strict) " The ${what} has no effect then.";
   in
     lib.optional (!noId file.uid && file.owner != null) ''
       ${option} has both an owner ("${file.owner}") and a uid (${toString file.uid}).${ignored "uid"}
@@ -64,7 +64,7 @@
       Remove one of the two lines. A group that was not set is the one of the owner: use uid in place of owner, or set group = null;
     '';
 
-  # There are no users yet: who a name stands for is not known, and what sops-nix builds belongs to root. A number would be.
+  # There are no users yet, so a name has no ID, and sops-nix gives such a file to root. A number would take effect.
   numberForUsers = file: !noId file.uid && file.owner != "root" || !noId file.gid && file.group != "root";
   nameForUsers = file: !rootOnly file.owner || !rootOnly file.group;
   forUsers = "is needed for users, so it is installed when there are none yet, and belongs to root";
@@ -75,7 +75,8 @@
     lib.optional anyForUsers "secrets with neededForUsers are installed"
     ++ lib.optional scripts.regular "the activation script installs secrets";
 
-  # The initrd mounts what is marked, and fails where it cannot: no boot is worth a key. What it mounts may lie on another file system.
+  # The initrd mounts marked file systems, and a failure stops the boot. So remote and optional ones must not be marked. A bind mount
+  # needs the file system of its source as well.
   whereEarly = path: let
     below = fileSystem:
       lib.optionals (fileSystem != null && !mounts.isEarly fileSystem) (
@@ -114,7 +115,7 @@
           sops.external.units = [ ${lib.strings.escapeNixString unit} ];
       '') (unknownUnits.among file.${list})) ["restartUnits" "reloadUnits"];
 in {
-  # Not `installation.needed`, which asks for secrets alone.
+  # Not `installation.needed`, which depends on secrets alone.
   config = lib.mkIf (sops.secrets != {} || sops.templates != {}) {
     assertions =
       [
@@ -245,7 +246,7 @@ in {
         ${lib.concatStringsSep " and " early}. A boot then goes on without the secrets that need this key. ${whereEarly key.path}'')
       late)
       ++ lib.optionals units.regular (map remoteWarning (lib.filter mounts.onRemote linkPaths))
-      # Activation scripts restart units by way of lists that switch-to-configuration reads: deprecated by nixpkgs' pull request 473367.
+      # Activation scripts restart units through lists for switch-to-configuration, which nixpkgs' pull request 473367 deprecates.
       ++ lib.optional (scripts.regular && lib.versionAtLeast (config.system.nixos.release or "0") "26.11" && lib.any restartsUnits (lib.attrValues regularSecrets ++ lib.attrValues regularTemplates)) ''
         restartUnits and reloadUnits of secrets and templates take effect by way of lists that this NixOS has deprecated, because an
         activation script installs the secrets. Install them by a unit, which asks systemd instead:

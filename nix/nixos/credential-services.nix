@@ -54,14 +54,14 @@
     )
     byService);
 
-  # Misspelt, or of a package or a generator. A definition would make a unit of its own, which hides the other.
+  # Services that the configuration does not define: a typo, or a unit of a package or generator, which a new definition would hide.
   undefined = lib.filter (service: !(config.systemd.services ? ${service})) (lib.attrNames byService);
   serviceOptions = options.systemd.services.type.getSubOptions [];
-  # The words of a definition that adds `more` to a unit from elsewhere, and hides nothing of it; or null.
+  # The text of a definition that adds `more` to a unit of a package as a drop-in; or null.
   dropIn = service: more: let
     words =
       ["overrideStrategy = \"asDropin\";"]
-      # A drop-in would replace its PATH.
+      # Otherwise the drop-in replaces the unit's PATH.
       ++ lib.optional (serviceOptions ? enableDefaultPath) "enableDefaultPath = false;"
       ++ more;
   in

@@ -6,9 +6,9 @@
 }: let
   inherit (import ./credential-services.nix {inherit config lib;}) loads;
 in {
-  # Part of the type of a service, rather than definitions of services: so a misspelt name makes no service, and which services there are
-  # does not depend on secrets and templates, which may themselves be made for those. Their settings do, so this has to be asked for: in a
-  # configuration that does not, as any for sops-nix, templates may follow from settings as well.
+  # Part of the type of a service, not definitions of services: so a typo in a name makes no service, and the set of services does not
+  # depend on secrets and templates, which may in turn depend on it. The settings of services do depend on them, so an option turns this
+  # on: without it, as with sops-nix, templates may depend on settings, too.
   options.systemd.services = lib.mkOption {
     type = lib.types.attrsOf (lib.types.submodule ({name, ...}: {
       options.serviceConfig = lib.mkOption {

@@ -26,7 +26,7 @@
 in rec {
   inherit generator hardening machine;
 
-  # Which units exist follows from the secrets alone. Templates may depend on the units of the system in turn: to ask for their names
+  # The set of units depends on the secrets alone. Templates may depend on the units of the system, so reading the names of templates
   # here would be infinite recursion.
   needed = sops.secrets != {};
   regularSecrets = lib.filterAttrs (_: secret: !secret.neededForUsers) sops.secrets;
@@ -47,8 +47,8 @@ in rec {
   anyRegular = regularSecrets != {};
   anyForUsers = secretsForUsers != {};
 
-  # Stores without a secret: a unit of its own removes what earlier configurations put into them. Where nothing at all is declared, most
-  # machines never had a secret, and should not have to build the program to find that out; so it has to be asked for.
+  # Stores without a secret: a separate unit removes the files of earlier configurations. If no secret is declared at all, an option
+  # turns this on: most such machines never had a secret, and should not have to build the program.
   leftovers = let
     clears = needed || sops.removeLeftovers;
   in {
@@ -98,8 +98,8 @@ in rec {
       };
     };
 
-  # The words of a unit that installs `manifest`; what is said about its order comes from the caller, and on top of this. Single values
-  # are defaults, so that a configuration can set them; lists add up, as in sops-nix.
+  # The settings of a unit that installs `manifest`; the caller adds its order. Single values are defaults, so that a configuration can
+  # set them; lists add up, as in sops-nix.
   unit = {
     name,
     description,
@@ -207,29 +207,28 @@ in rec {
 
   # The mounts that the regular secrets wait for.
   #
-  # local-fs.target has those of keys, of sops files outside of the store and of links, whatever symlinks lead there, and what puts a
-  # key in place before it. Where a local file system is opened with a secret, to wait for that target would be a cycle.
+  # local-fs.target covers the mounts of keys, of links and of sops files outside of the store, also behind symlinks, and the services
+  # before it that put a key in place. If a local file system is opened with a secret, waiting for that target would be a cycle.
   waitsForLocalFileSystems = !order.localFileSystemsNeed orderedLinkPaths;
   # RequiresMountsFor=: without these mounts, some secrets could not be opened, or would be linked below a mount point.
   requiredMounts = map escape.path requiredPaths;
   requiredPaths = unique (lib.filter (path: !mounts.onRemote path && !mounts.onOptional path) (readPaths ++ orderedLinkPaths));
-  # Mounts that may be absent, or that come with the network, and that have a key or a sops file: waited for, and not required, because
-  # other keys and files are as good without them. A link there is not worth a boot that waits: it is made at a switch, and is kept.
+  # Optional and network mounts with a key or a sops file: waited for, but not required, because other keys and files do not need them.
+  # The boot does not wait for such a mount for the sake of a link: a switch makes the link, and it stays.
   wantedMounts =
     unique (map (path: escape.mountUnit (mounts.of path).mountPoint)
       (lib.filter (path: mounts.onRemote path || mounts.onOptional path) readPaths));
   readPaths = keys ++ map mounts.resolved filesOutsideStore;
   keys = map mounts.resolved (map toString keyPaths ++ keyVariables (sops.environment // extraEnvironment));
-  # Secrets for users wait for no mount: see users.nix. With a key on one they fail, and are tried once more when it is there.
+  # Secrets for users wait for no mount: see users.nix. If a mount has their key, they fail first, and are tried again after the mount.
   keysMountedLate = lib.any mounts.onLate keys;
-  # What the configuration adds to the unit itself.
+  # Environment variables that the configuration sets on the unit itself.
   extraEnvironment = lib.foldl' (all: added: all // lib.filterAttrs (_: lib.isString) added) {} ((definitionsOf "sops-install-secrets").values ["environment"]);
 
-  # WantsMountsFor=: where the program remembers what it put outside of the store. Found empty there, a list of before would remove
-  # nothing, and one that is written below a mount point is hidden by what is mounted there. But no secret is worth less than a list:
-  # a mount that fails must not keep them away, so it is not among those that are required; and one that may be absent, or comes with
-  # the network, is not waited for. systemd has the setting since 256; an older one would warn of it at every boot, and which one runs
-  # on another distribution is not known.
+  # WantsMountsFor=: the directory with the list of files outside of the store. Before the mount, the program would find no list and remove
+  # nothing, and the mount would hide a new list. Secrets matter more than the list, so a mount that fails must not prevent them: it is
+  # not required, and an optional or network mount is not waited for. systemd has the setting since 256; an older systemd would warn at
+  # every boot, and the version on another distribution is unknown.
   mountsForState =
     lib.optionals (!machine.foreign && lib.versionAtLeast (config.systemd.package.version or "256") "256")
     (lib.filter (path: !mounts.onRemote path && !mounts.onOptional path) [state]);
@@ -244,9 +243,8 @@ in rec {
       operator = _: [];
     });
 
-  # The units that keep secrets for users, and secrets as a whole, from coming before sysinit.target: they come before them, and have
-  # default dependencies. Empty where nothing does. For a boot that finds out about one that is not known here, there is
-  # sops-check-secrets.service.
+  # The late units (those with default dependencies) that precede secrets for users, and all secrets. They keep the secrets from coming
+  # before sysinit.target. sops-check-secrets.service handles late units that the evaluation cannot see.
   lateBefore = let
     installer = name: mountsFor: let
       also = setting: lib.concatMap words ((definitionsOf name).values ["unitConfig" setting]);
@@ -265,10 +263,10 @@ in rec {
     forUsers = order.lateBeforeUsers installers "sops-install-secrets-for-users.service";
     all = order.lateBefore (installers // target) "sops-secrets.target";
   };
-  # The configuration says of an installer that it is to be a unit like any other.
+  # Whether the configuration gives an installer default dependencies.
   isOrdinary = name: lib.any isYes ((definitionsOf name).values ["unitConfig" "DefaultDependencies"]);
 
-  # A warning of those units. `lost` is the cost.
+  # A warning about those units. `lost` is the consequence.
   lateWarning = name: late: lost: let
     # Where the configuration defines the unit, it can say this of it.
     cures = lib.concatMap (kind:

@@ -5,11 +5,11 @@
   lib,
   options,
 }: rec {
-  # system-manager, on another distribution. Options of its own show it; the absence of activation scripts does not, for NixOS is going to
-  # have none.
+  # system-manager, on another distribution. Its own options identify it. The absence of activation scripts does not: a future NixOS
+  # has none either.
   foreign = options ? system-manager;
 
-  # system-manager declares a few of their names, for modules that write to them, and runs none.
+  # system-manager declares some activation scripts, for modules that define them, but runs none.
   hasActivationScripts = options ? system.activationScripts && lib.isOption options.system.activationScripts;
 
   # Activation scripts are never run: there are none, or nixos-init ignores them.

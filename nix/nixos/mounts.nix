@@ -18,7 +18,7 @@ in rec {
   # The file systems that have to be mounted for a path to be reached.
   above = path: lib.filter (fileSystem: isBelow fileSystem.mountPoint (toString path)) fileSystems;
 
-  # Where a path leads that NixOS itself makes a link in /etc.
+  # The target of a path that is a link which NixOS makes in /etc.
   resolved = path: let
     etc = config.environment.etc or {};
     parts = lib.splitString "/" (lib.removePrefix "/etc/" path);

@@ -9,8 +9,8 @@
   mounts = import ./mounts.nix {inherit config lib;};
   systemd = config.systemd;
 
-  # systemd's own units without default dependencies that are done before sysinit.target, so that an installer can wait for them. A
-  # unit that is missing here is taken for late, and the installer comes as late as with sops-nix.
+  # systemd's own units without default dependencies that finish before sysinit.target, so an installer can wait for them. A unit that
+  # is not in this list counts as late, and the installer then runs as late as with sops-nix.
   early = [
     "blk-availability.service"
     "cryptsetup-pre.target"
@@ -74,7 +74,7 @@
   earlyInstances = ["modprobe@" "systemd-backlight@" "systemd-cryptsetup@" "systemd-fsck@" "systemd-growfs@" "systemd-integritysetup@" "systemd-veritysetup@"];
   isEarly = name: lib.elem name early || lib.any (prefix: lib.hasPrefix prefix name) earlyInstances;
 
-  # Targets that NixOS declares as well, and of which it is known that what they stand for is late.
+  # Late targets of systemd that NixOS declares as well.
   lateTargets = [
     "basic.target"
     "default.target"
@@ -133,7 +133,7 @@
       ))
     set;
 
-  # What a file system says in its `options`, as systemd's generator reads it.
+  # A file system's `x-systemd.…` options, as systemd's generator reads them.
   option = fileSystem: name: let
     prefix = "x-systemd.${name}=";
   in
@@ -173,13 +173,13 @@
   mountsOf = path: map (fileSystem: escape.mountUnit fileSystem.mountPoint) (mounts.above path) ++ map (unit: escape.mountUnit unit.where) (lib.filter (unit: mounts.isBelow unit.where path) (systemd.mounts or []));
   lateByName = name: !isEarly name && !lib.elem (suffixOf name) ["automount" "device" "mount" "scope" "slice" "swap"];
 
-  # Units of ours whose order is decided here.
+  # Our units whose order depends on this result.
   ignored = ["sops-install-secrets-for-users.service" "sops-secrets.target"];
-  # Whatever comes after one of these may come after secrets.
+  # A unit after one of these may come after secrets.
   installers = ["sops-generate-age-key.service" "sops-install-secrets.service" "sops-secrets.target"];
 in {
-  # The units that keep one of ours from coming before sysinit.target. `ours` has what ours come after: the merged units also say what
-  # they come before, which is the question.
+  # The late units that keep one of ours from coming before sysinit.target. `ours` has the predecessors of our units: the merged units also
+  # have `before`, which depends on this result.
   lateBefore = ours: name:
     (import ../ordering.nix {
       inherit ignored lateByName lib mountsOf;
@@ -187,12 +187,12 @@ in {
     })
     .lateBefore
     name;
-  # The same for what has to come before the users are made. Device nodes come after the users, and mounts after device nodes, except those
-  # that the initrd makes.
+  # The same for units that precede the creation of users. Device nodes come after the users, and mounts after device nodes, except the
+  # initrd's mounts.
   lateBeforeUsers = ours: name: let
     earlyMounts = map (fileSystem: escape.mountUnit fileSystem.mountPoint) (lib.filter mounts.isEarly mounts.all);
     early = earlyMounts ++ ["kmod-static-nodes.service" "systemd-journald.service" "systemd-journald.socket" "systemd-modules-load.service" "systemd-remount-fs.service"];
-    # Units that this configuration declares, and says no default dependencies of, are as early as what they come after.
+    # Declared units without default dependencies are as early as their predecessors.
     isDeclared = name: !isEarly name && lib.any (suffix: lib.hasSuffix suffix name) [".service" ".socket" ".path" ".timer" ".target"];
   in
     (import ../ordering.nix {
@@ -205,8 +205,8 @@ in {
     .lateBefore
     name;
 
-  # Whether local-fs.target waits for a secret, so that the installer must not wait for local-fs.target: a local file system is opened
-  # with one, or something that comes before it comes after the installer.
+  # Whether local-fs.target waits for a secret, so that the installer must not wait for local-fs.target: a secret opens a local file
+  # system, or a unit before local-fs.target comes after the installer.
   localFileSystemsNeed = paths: let
     local = lib.filter (fileSystem: !mounts.isRemote fileSystem && !mounts.isOptional fileSystem) mounts.all;
     texts =
@@ -218,7 +218,7 @@ in {
         inherit ignored lateByName lib mountsOf;
         units =
           units
-          # They end the search. Only `before` is read, because `unitConfig` has the answer in it.
+          # The search ends here. Only `before` is read, because `unitConfig` depends on this result.
           // lib.genAttrs installers (name: {
             before = systemd.services.${lib.removeSuffix ".service" name}.before or [];
             late = true;

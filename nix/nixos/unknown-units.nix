@@ -14,14 +14,14 @@
     timer = "timers";
     path = "paths";
   };
-  # Looked up for every name, so each is made once.
+  # Attribute sets, because every name is looked up in them.
   aliases = lib.mapAttrs (_: set: toSet (lib.concatMap (unit: unit.aliases or []) (lib.attrValues (systemd.${set} or {})))) sets;
   external = toSet (map unitName config.sops.external.units);
   upstream = toSet (systemd.additionalUpstreamSystemUnits or []);
   packages = map lib.getName (systemd.packages or []);
   toSet = names: lib.genAttrs names (_: null);
 
-  # Not lib.hasInfix, which makes a regular expression of each.
+  # Not lib.hasInfix, which compiles a regular expression for each name.
   contains = part: text: lib.replaceStrings [part] [""] text != text;
 
   # Many files name the same few units.
@@ -33,7 +33,7 @@
 
   surelyUnknown = unit: sets ? ${suffixOf unit} && !(declared unit || elsewhere unit);
 
-  # Said to be defined elsewhere, or perhaps defined by something that this configuration only names.
+  # Units in sops.external.units, or possibly defined by a package or file that the configuration only names.
   elsewhere = unit: isExternal unit || fromSystemd unit || fromPackage unit || fromQuadlet;
 
   isExternal = unit: external ? ${unit} || external ? "${template unit}.${suffixOf unit}";
@@ -68,6 +68,6 @@
   # Podman makes services from files in /etc/containers/systemd.
   fromQuadlet = lib.any (lib.hasPrefix "containers/systemd/") (lib.attrNames (config.environment.etc or {}));
 in {
-  # Of what a file of `config.sops` names.
+  # The unknown units that a secret or template names.
   among = names: lib.unique (lib.concatMap (name: unknown.${builtins.unsafeDiscardStringContext name}) names);
 }

@@ -46,8 +46,8 @@ in {
               before =
                 # At a switch, in time for userborn, which belongs to it as well.
                 ["sysinit-reactivation.target"]
-                # The first two read the password files. Where a late unit comes before this one, to order these after it would make
-                # systemd delete the job of one of them.
+                # The first two read the password files. If a late unit precedes this one, this order would close a cycle, and systemd
+                # would delete one of the jobs.
                 ++ lib.optionals isEarly ["systemd-sysusers.service" "userborn.service" "sysinit.target"];
               # No RequiresMountsFor= for the keys. Device nodes, and with them all mounts, come after the users
               # (systemd-tmpfiles-setup-dev.service, local-fs-pre.target), so a mount that is not there from the initrd cannot be

@@ -6,7 +6,7 @@
   noun,
   # The type of a name; it differs between secrets and templates, as it always has.
   nameType,
-  # The group that goes with an owner.
+  # The default group of an owner.
   groupOf,
   # The configuration of this very file.
   config,

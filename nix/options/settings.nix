@@ -16,8 +16,8 @@
       default = [];
       example = [example];
       description = ''
-        ${what} that this configuration does not declare, and that are there all the same: made by hand, or by a package, a generator or
-        a directory server. ${use}
+        ${what} that exist although this configuration does not declare them: made by hand, or by a package, a generator or a directory
+        server. ${use}
       '';
     };
 in {
@@ -79,8 +79,8 @@ in {
             copies. For that the program has to be installed. As long as there is a secret this is done in any case.
           ''
           else ''
-            Remove what earlier configurations have put in place where no secret is declared any more: their files, links and copies. For that the program has to be on the machine, so it is not done automatically: set it when you remove the last
-            secret, until the next switch or boot.
+            Remove files, links and copies of earlier configurations when no secret is declared any more. This needs the program on the
+            machine, so it is off by default: set it when you remove the last secret, until the next switch or boot.
 
             As long as there is any secret, this is done in any case, for the others as well as for all of one kind (those
             with {option}`sops.secrets.<name>.neededForUsers`, or those without).

@@ -24,8 +24,8 @@ const LOCAL_GROUPS: &str = "/etc/group";
 /// Bytes of such a file at most: one of a hundred thousand members has two million.
 const LOCAL_LIMIT: u64 = 64 << 20;
 
-/// Unknown names that a suggestion is looked for, and names that each is compared with, at most: more would not be read,
-/// and a boot waits for them.
+/// Maximum number of unknown names that get a suggestion, and of names that each is compared with: nobody would read more,
+/// and the boot waits for this.
 const SUGGESTIONS: usize = 50;
 const COMPARED: usize = 10_000;
 
@@ -44,14 +44,14 @@ pub enum Accounts {
 #[derive(Default)]
 pub struct SystemAccounts {
     answers: RefCell<HashMap<(Database, String), Result<u32, Reason>>>,
-    /// What may be meant by a name that does not exist, beside the names in local files.
+    /// Candidates for suggestions, in addition to the names in local files.
     known: KnownAccounts,
     local_users: OnceCell<Vec<String>>,
     local_groups: OnceCell<Vec<String>>,
     suggestions: Suggestions,
 }
 
-/// The configuration, asked while the system is built: it has names, and no numbers.
+/// The accounts of the configuration, for the build: it has names, but no IDs.
 pub struct DeclaredAccounts<'p> {
     known: &'p KnownAccounts,
     users: HashSet<&'p str>,
@@ -104,7 +104,7 @@ impl AccountError {
         matches!(self, Self::Account { reason: Reason::Unknown, .. })
     }
 
-    /// The one thing to do about it. `option` is that of the secret or template, where it is only one.
+    /// The help line. `option` is the option of the secret or template, if there is only one.
     pub fn help(&self, option: Option<&str>) -> String {
         let (database, name, reason, near) = match self {
             Self::Account { database, name, reason, near } => {
@@ -148,7 +148,7 @@ impl AccountError {
 }
 
 impl Accounts {
-    /// `known` is where a name may come from that is not found.
+    /// `known` has candidates for the suggestion after a name that is not found.
     pub fn system(known: &KnownAccounts) -> Self {
         Self::System(Box::new(SystemAccounts { known: known.clone(), ..SystemAccounts::default() }))
     }
@@ -208,7 +208,7 @@ impl SystemAccounts {
             Database::Users => (LOCAL_USERS, &self.local_users, &self.known.users),
             Database::Groups => (LOCAL_GROUPS, &self.local_groups, &self.known.groups),
         };
-        // Without the file there is only nothing to suggest.
+        // Without the file, there are merely fewer suggestions.
         let local = local.get_or_init(|| {
             local_names(read_regular(Path::new(path), LOCAL_LIMIT).unwrap_or_default().expose())
         });
@@ -261,7 +261,7 @@ impl<'p> DeclaredAccounts<'p> {
         }
     }
 
-    /// What is wanted and not declared: nothing where not all names are known. Numbers need no declaration.
+    /// The wanted accounts that are not declared; none if not all names are known. IDs need no declaration.
     pub fn undeclared(&self, access: &Access) -> Vec<AccountError> {
         let asked = [
             (Database::Users, &access.owner, &self.known.users, &self.users),
@@ -292,13 +292,13 @@ impl Suggestions {
         if !found.contains_key(&key) && found.len() >= SUGGESTIONS {
             return None;
         }
-        // What the configuration declares may be absent from the machine all the same.
+        // A declared name may still be absent from the machine.
         let others = names.take(COMPARED).filter(|other| *other != name);
         found.entry(key).or_insert_with(|| nearest(name, others).map(ToOwned::to_owned)).clone()
     }
 }
 
-/// The names in the text of passwd(5) or group(5), of lines that are an account's for certain.
+/// The names in a passwd(5) or group(5) file, only from well-formed lines.
 fn local_names(text: &[u8]) -> Vec<String> {
     let name = |line: &[u8]| {
         let mut fields = line.split(|byte| *byte == b':');

@@ -1,4 +1,4 @@
-# The unit that brings the key says itself that it comes before the user's installer.
+# The key unit has the user's installer in `Before`.
 {
   imports = [../orders/home-base.nix];
   systemd.user.services.secrets-unlock = {

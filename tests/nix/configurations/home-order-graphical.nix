@@ -1,4 +1,4 @@
-# The user's installer comes after the target before a graphical session, in which a prompt can be shown.
+# The user's installer comes after graphical-session-pre.target, to be able to show a prompt.
 {lib, ...}: {
   imports = [../orders/home-base.nix];
   sops.age.keyFile = lib.mkForce "/boot-test/user.txt";

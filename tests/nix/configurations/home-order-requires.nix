@@ -1,4 +1,4 @@
-# The user's installer comes after a unit that brings the key, and has it in `Requires`.
+# The user's installer has the key unit in `After` and `Requires`.
 {
   imports = [../orders/home-base.nix];
   systemd.user.services.secrets-unlock.Service = import ../orders/home-fetch.nix;

@@ -1,4 +1,4 @@
-# The user's installer needs a socket, as an agent has one.
+# The user's installer requires a socket, for example of an agent.
 {lib, ...}: {
   imports = [../orders/home-base.nix];
   sops.age.keyFile = lib.mkForce "/boot-test/user.txt";

@@ -1,4 +1,4 @@
-# What the warning recommends where secrets have to be early: the unit that brings the key gives up its default dependencies.
+# The key unit has no default dependencies, as the warning advises for early secrets.
 {
   imports = [./order-wanted-by.nix];
   systemd.services.fetch-key.unitConfig.DefaultDependencies = false;

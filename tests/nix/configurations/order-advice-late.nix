@@ -1,4 +1,4 @@
-# What the warning recommends where secrets may be late: the installer has default dependencies, too.
+# The installer has default dependencies, as the warning advises where secrets may be late.
 {lib, ...}: {
   imports = [./order-wanted-by.nix];
   systemd.services.sops-install-secrets.unitConfig.DefaultDependencies = lib.mkForce true;

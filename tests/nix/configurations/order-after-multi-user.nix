@@ -1,4 +1,4 @@
-# The installer comes after multi-user.target, as where the network has to be up.
+# The installer comes after multi-user.target, to have the network.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key = import ../orders/fetch.nix // {wantedBy = ["multi-user.target"];};

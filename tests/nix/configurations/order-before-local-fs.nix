@@ -1,4 +1,4 @@
-# A service that comes before local-fs.target puts the key in place, as impermanence does.
+# A key unit without default dependencies comes before local-fs.target, as with impermanence.
 {lib, ...}: {
   imports = [../orders/base.nix];
   systemd.services.persist-key =

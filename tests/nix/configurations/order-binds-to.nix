@@ -1,4 +1,4 @@
-# The installer says that it comes after the unit that brings the key, and has it in `bindsTo`.
+# The installer has the key unit in `after` and `bindsTo`.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key = import ../orders/fetch.nix;

@@ -1,4 +1,4 @@
-# A unit without default dependencies brings the key: nothing has to be late.
+# The key unit has no default dependencies and comes before the installer.
 {lib, ...}: {
   imports = [../orders/base.nix];
   systemd.services.fetch-key =

@@ -1,4 +1,4 @@
-# A step of the installer itself brings the key, and needs what its sandbox does not permit: a name space of its own.
+# The `ExecStartPre` of the installer fetches the key, in a namespace that the sandbox forbids.
 {
   imports = [../orders/base.nix];
   systemd.services.sops-install-secrets.serviceConfig.ExecStartPre = [

@@ -1,4 +1,4 @@
-# The key is named by a variable, and on a file system that is mounted late.
+# An environment variable names the key, which is on a file system that is mounted late.
 {lib, ...}: {
   imports = [../orders/base.nix ../orders/late-disk.nix];
   sops.age.keyFile = lib.mkForce null;

@@ -1,4 +1,4 @@
-# The sops file is not in the store, but on a file system that is mounted late.
+# The sops file is outside the store, on a file system that is mounted late.
 {lib, ...}: {
   imports = [../orders/base.nix ../orders/late-disk.nix];
   sops.age.keyFile = lib.mkForce "/boot-test/age.txt";

@@ -1,4 +1,4 @@
-# The key is on a file system that is mounted by a unit with default dependencies, with the option noauto.
+# The key is on a file system with the option noauto; its mount requires a unit with default dependencies.
 {lib, ...}: {
   imports = [../orders/base.nix];
   sops.age.keyFile = lib.mkForce "/keys/age.txt";

@@ -1,4 +1,4 @@
-# The key is on a file system that is mounted by a mount unit of the configuration, after a unit with default dependencies.
+# The key is on a file system of `systemd.mounts`; its mount requires a unit with default dependencies.
 {lib, ...}: {
   imports = [../orders/base.nix];
   sops.age.keyFile = lib.mkForce "/keys/age.txt";

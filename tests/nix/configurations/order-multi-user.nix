@@ -1,4 +1,4 @@
-# The unit that brings the key is started with the rest of the system, and says that it comes before the installer.
+# multi-user.target wants the key unit, which has the installer in `before`.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key =

@@ -1,4 +1,4 @@
-# Nothing starts the installer at boot: the unit that brings the key does, when it has it.
+# No target starts the installer at boot: the key unit starts it.
 {lib, ...}: {
   imports = [../orders/base.nix];
   systemd.services.fetch-key = lib.recursiveUpdate (import ../orders/fetch.nix) {

@@ -1,4 +1,4 @@
-# A program for the installer: an age plugin's helper, as `path` has it.
+# The installer has a plugin's program in `path`.
 {
   lib,
   pkgs,

@@ -1,4 +1,4 @@
-# A step of the installer that comes after the secrets, and needs what its sandbox does not permit.
+# The `postStart` of the installer reads a secret, in a namespace that the sandbox forbids.
 {lib, ...}: {
   imports = [../orders/base.nix];
   sops.age.keyFile = lib.mkForce "/boot-test/age.txt";

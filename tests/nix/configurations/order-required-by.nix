@@ -1,4 +1,4 @@
-# The same as in order-wanted-by, with the stronger dependency.
+# The key unit has the installer in `before` and `requiredBy`.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key =

@@ -1,4 +1,4 @@
-# The installer says that it comes after the unit that brings the key, and has it in `requires`.
+# The installer has the key unit in `after` and `requires`.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key = import ../orders/fetch.nix;

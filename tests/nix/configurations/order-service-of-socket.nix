@@ -1,4 +1,4 @@
-# A socket is named as the installer: systemd orders a service after its socket.
+# A socket has the installer's name: systemd orders a service after its socket.
 {lib, ...}: {
   imports = [../orders/base.nix];
   sops.age.keyFile = lib.mkForce "/boot-test/age.txt";

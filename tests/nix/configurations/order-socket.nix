@@ -1,4 +1,4 @@
-# The installer needs a socket, as a plugin that talks to pcscd does. A connection starts the service that brings the key.
+# The installer requires a socket, as a plugin for pcscd does; a connection starts the service that has the key.
 {
   imports = [../orders/base.nix];
   systemd.sockets.cards = {

@@ -1,4 +1,4 @@
-# The installer comes after a target of the configuration, which wants the unit that brings the key.
+# The installer comes after a target of the configuration, which wants the key unit.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key =

@@ -1,4 +1,4 @@
-# A timer starts the installer some time after the boot, when the key is there.
+# A timer starts the installer after boot, when the key is in place.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key = import ../orders/fetch.nix // {wantedBy = ["multi-user.target"];};

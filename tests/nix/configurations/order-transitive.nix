@@ -1,4 +1,4 @@
-# Between the installer and the unit that brings the key is one without default dependencies.
+# The installer comes after a unit without default dependencies, and this after the key unit.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key = import ../orders/fetch.nix;

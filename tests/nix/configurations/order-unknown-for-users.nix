@@ -1,4 +1,4 @@
-# Nothing in the configuration brings the key of the secrets for users: in tests/boot, a unit that the evaluation cannot see does.
+# For secrets that are needed for users, tests/boot adds a key unit that the evaluation cannot see.
 {
   imports = [../orders/base.nix];
   sops.secrets.password = {

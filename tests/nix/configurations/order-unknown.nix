@@ -1,4 +1,4 @@
-# Nothing in the configuration brings the key: in tests/boot, a unit that the evaluation cannot see does.
+# tests/boot adds a key unit that the evaluation cannot see.
 {
   imports = [../orders/base.nix];
 }

@@ -1,4 +1,4 @@
-# A unit without default dependencies brings the key of the secrets that are needed for users.
+# For secrets that are needed for users, the key unit has no default dependencies.
 {
   imports = [./order-users.nix];
   systemd.services.fetch-key.unitConfig.DefaultDependencies = false;

@@ -1,4 +1,4 @@
-# The key of the secrets that are needed for users is on a file system that is mounted after the users are made.
+# For secrets that are needed for users, the key is on a file system that is mounted after the users are made.
 {lib, ...}: {
   imports = [../orders/base.nix ../orders/late-disk.nix];
   sops.age.keyFile = lib.mkForce "/persist/age.txt";

@@ -1,4 +1,4 @@
-# A unit with default dependencies brings the key of the secrets that are needed for users.
+# For secrets that are needed for users, the key unit has default dependencies.
 {
   imports = [../orders/base.nix];
   sops.secrets.password = {

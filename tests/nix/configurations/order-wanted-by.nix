@@ -1,4 +1,4 @@
-# A unit with default dependencies brings the key; the unit itself says that it comes before the installer.
+# The key unit has the installer in `before` and `wantedBy`.
 {
   imports = [../orders/base.nix];
   systemd.services.fetch-key =
