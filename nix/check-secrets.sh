@@ -30,9 +30,12 @@ is_wanted() {
   return 1
 }
 
-# Whether a failed unit that this one requires prevents its start. The failed unit logs the reason.
+# Whether a failed unit that this one requires prevents its start. The failed unit logs the reason. Units may require one another, so
+# `visited` has those that were asked already.
 is_blocked() {
   for required in $(property Requires "$1") $(property BindsTo "$1"); do
+    case " $visited " in *" $required "*) continue ;; esac
+    visited="$visited $required"
     if [ "$(property ActiveState "$required")" = failed ] || { never_ran "$required" && is_blocked "$required"; }; then return 0; fi
   done
   return 1
@@ -62,7 +65,7 @@ for unit; do
     retry=yes
     continue
   fi
-  units=$unit order='' deleted=''
+  units=$unit order='' deleted='' visited=$unit
   missing "$unit"
   if never_ran "$unit"; then
     if ! is_blocked "$unit"; then deleted=" $unit$deleted"; fi

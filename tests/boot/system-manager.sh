@@ -23,6 +23,9 @@ system_manager() {
     is 'a service of system-manager.target found it' boot.saw "$(digest 'first value')"
     read -r -a moments <<<"${fact[boot.order]-0 0}"
     in_order 'the secrets came before sysinit.target' "${moments[@]}"
+    is 'the check of secrets starts units that require one another' mutual.status 0
+    is 'both of them run' mutual.states 'active active'
+    is 'and it says which one had not run' mutual.said '*systemd has not run: one.service*'
     is 'after system-manager has activated, all is active' again.states 'active active active'
     is 'and no unit failed' again.failed ''
     shut_down
